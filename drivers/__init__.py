@@ -1,0 +1,1 @@
+"""What devices say: pure protocol drivers. The ground floor; imports nothing else of Jisr."""

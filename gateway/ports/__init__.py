@@ -1,0 +1,1 @@
+"""The only place where input and output with devices happens."""

@@ -1,0 +1,1 @@
+"""The `jisr` command, as technicians, field installers and platform engineers use it."""

@@ -1,0 +1,1 @@
+"""The reference centre: lab certification authority, broker, consumer."""
