@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from drivers.contract import Driver
 from drivers.profile import Profile, Protocol
+from drivers.registers.mapfile import read_map
 
 DRIVERS = {
     "astm": "AstmDriver",
@@ -42,17 +43,31 @@ def read_profile(name: str, driver: str, protocol: Protocol, table: Mapping[str,
 
 
 @cache
-def profiles(driver: str) -> dict[str, Profile]:
-    """All profiles of a driver by name, sorted. Raises `UnknownName`."""
+def _profile_file(driver: str) -> _ProfileFile:
     if driver not in DRIVERS:
         raise UnknownName("driver", driver, tuple(DRIVERS))
-    folder = Path(__file__).parent / driver
-    parsed = tomli.loads((folder / "profile.toml").read_text(encoding="utf-8"), parse_float=Decimal)
-    file = msgspec.convert(parsed, _ProfileFile)
-    tables = dict(file.profile)
-    for path in sorted((folder / "maps").glob("*.toml")):
-        tables[path.stem] = tomli.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    return {name: read_profile(name, driver, file.driver, table) for name, table in sorted(tables.items())}
+    text = (Path(__file__).parent / driver / "profile.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomli.loads(text, parse_float=Decimal), _ProfileFile)
+
+
+@cache
+def profiles(driver: str) -> dict[str, Profile]:
+    """All profiles of a driver by name, sorted. Raises `UnknownName`."""
+    file = _profile_file(driver)
+    known = {name: read_profile(name, driver, file.driver, table) for name, table in file.profile.items()}
+    maps = (Path(__file__).parent / driver / "maps").glob("*.toml")
+    known |= {path.stem: load_map(path) for path in maps}
+    return dict(sorted(known.items()))
+
+
+def load_map(path: Path) -> Profile:
+    """A Modbus map file, ours or a user's own, as a profile of the registers driver.
+
+    Raises `drivers.registers.mapcheck.BadMap` with every problem of the file, `OSError`, `UnicodeDecodeError`.
+    """
+    found = read_map(path.read_text(encoding="utf-8-sig"))
+    protocol = _profile_file("registers").driver
+    return msgspec.structs.replace(found, name=path.stem, driver="registers", protocol=protocol)
 
 
 def profile(driver: str, name: str = "") -> Profile:

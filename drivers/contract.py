@@ -39,7 +39,8 @@ class Read(Struct, frozen=True):
 class Block(Struct, frozen=True, omit_defaults=True):
     """What came back for one read: values, or the reason why there are none.
 
-    `words` are unsigned 16-bit registers (or 0/1 for coils); `error` is `exception_<n>`, `timeout` or `unverified`.
+    `words` are unsigned 16-bit registers (or 0/1 for coils); `error` is `exception_<n>`, `timeout`, `unverified`, or
+    the port's own no: `not_allowed`, `too_often`, `listen_only`.
     """
 
     read: Read
