@@ -81,12 +81,13 @@ class Gate:
     def _judge(self, observations: Iterable[AnyObservation], now: float) -> Iterable[AnyObservation]:
         share = self._line.share
         for seen in observations:
+            if share > ABSENT_SHARE:  # nor is it remembered as something to jump from
+                yield _absent(seen)
+                continue
             judged: AnyObservation = seen
             if isinstance(seen, Numeric | Result) and seen.value is not None and seen.validity == "valid":
                 judged = self._plausible(seen, seen.value, now)
-            if share > ABSENT_SHARE:
-                judged = _absent(judged)
-            elif share > QUESTIONABLE_SHARE:
+            if share > QUESTIONABLE_SHARE:
                 judged = _questionable(judged, "line_noise")
             yield judged
 
@@ -114,15 +115,21 @@ class Gate:
 
 
 def _questionable(seen: AnyObservation, reason: str) -> AnyObservation:
-    if seen.validity != "valid" or not isinstance(seen, Numeric | Result | Waveform | Enumeration):
+    carries_a_value = ("valid", "overflow", "underflow", "ongoing")
+    if seen.validity not in carries_a_value or not isinstance(seen, Numeric | Result | Waveform | Enumeration):
         return seen
-    return msgspec.structs.replace(seen, validity="questionable", reason=reason)
+    doubted = msgspec.structs.replace(seen, validity="questionable", reason=reason)
+    if isinstance(doubted, Result) and doubted.status == "final":
+        return msgspec.structs.replace(doubted, status="questionable")
+    return doubted
 
 
 def _absent(seen: AnyObservation) -> AnyObservation:
     if isinstance(seen, Waveform):
         empty = (None,) * len(seen.samples)
         return msgspec.structs.replace(seen, samples=empty, validity="not_available", reason="line_noise")
-    if isinstance(seen, Numeric | Result | Enumeration) and seen.value is not None:
+    if isinstance(seen, Result):
+        return _questionable(seen, "line_noise")  # it will not come again: docs/decisions/0006
+    if isinstance(seen, Numeric | Enumeration) and seen.value is not None:
         return msgspec.structs.replace(seen, value=None, validity="not_available", reason="line_noise")
     return seen
