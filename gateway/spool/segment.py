@@ -1,0 +1,220 @@
+r"""One segment file: a head of 128 bytes, then frames. It holds one lane, one epoch, one unbroken run of numbers.
+
+    0      4   5   6   7   8      16       24      32      40     48      56     64    68     72    76
+    +------+---+---+---+---+------+--------+-------+-------+------+-------+------+-----+------+-----+---------
+    | JSRS | v | s | l | 0 | id   | number | epoch | first | no.  | epoch | last | end | size | CRC | 0 … 128
+    +------+---+---+---+---+------+--------+-------+-------+------+-------+------+-----+------+-----+---------
+    v format version   s suite   l lane   id of the spool    |<- of the segment before ->|
+
+A head tells where its predecessor ends, so that a start reads heads only; and frames behind that point, which the
+disk refused and perhaps stored all the same, are never taken for committed ones.
+"""
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+from msgspec import Struct
+
+from drivers.observation import Lane
+from gateway.spool.disk import Disk
+from gateway.spool.frame import (
+    END_OF_SEGMENT,
+    SUITE_CRC,
+    VERSION,
+    Frame,
+    Position,
+    Walk,
+    encode_frame,
+)
+
+MAGIC = b"JSRS"
+HEAD_BYTES = 128
+"""Where the first frame begins."""
+SCAN_BYTES = 16 << 20
+"""No segment is longer, whatever the file's length says."""
+_HEAD = struct.Struct("<4sBBBx8sQQQQQQII")
+_CRC = struct.Struct("<I")
+
+
+class Tail(Struct, frozen=True):
+    """Where a segment ends: what its successor's head tells about it."""
+
+    number: int = 0
+    epoch: int = 0
+    last: int = 0
+    end: int = 0
+
+
+class SegmentHead(Struct, frozen=True):
+    """The head of a segment, its CRC verified."""
+
+    spool: str
+    lane: int
+    number: int
+    epoch: int
+    first: int
+    previous: Tail
+    size: int
+
+
+class Run(Struct):
+    """A segment in the index: observations `first` to `last` of `epoch`, in the bytes up to `end`."""
+
+    path: Path
+    number: int
+    epoch: int
+    first: int
+    last: int
+    end: int
+    is_damaged: bool = False
+
+    @property
+    def start(self) -> Position:
+        """Before its first observation."""
+        return Position(self.epoch, self.first - 1)
+
+    @property
+    def stop(self) -> Position:
+        """At its last observation."""
+        return Position(self.epoch, self.last)
+
+    @property
+    def observations(self) -> int:
+        """How many it holds."""
+        return self.last - self.first + 1
+
+    def tail(self) -> Tail:
+        """What the next segment's head says about this one."""
+        return Tail(self.number, self.epoch, self.last, self.end)
+
+
+def encode_head(head: SegmentHead) -> bytes:
+    """The 128 bytes a segment begins with."""
+    fixed = _HEAD.pack(
+        MAGIC,
+        VERSION,
+        SUITE_CRC,
+        head.lane,
+        bytes.fromhex(head.spool),
+        head.number,
+        head.epoch,
+        head.first,
+        head.previous.number,
+        head.previous.epoch,
+        head.previous.last,
+        head.previous.end,
+        head.size,
+    )
+    return (fixed + _CRC.pack(zlib.crc32(fixed))).ljust(HEAD_BYTES, b"\0")
+
+
+def parse_head(data: bytes) -> SegmentHead | None:
+    """The head of a segment, or None where it is damaged or of another version."""
+    if len(data) < HEAD_BYTES or data[:4] != MAGIC:
+        return None
+    _, version, suite, lane, spool, number, epoch, first, before, before_epoch, before_last, end, size = (
+        _HEAD.unpack_from(data)
+    )
+    (crc,) = _CRC.unpack_from(data, _HEAD.size)
+    if (version, suite) != (VERSION, SUITE_CRC) or crc != zlib.crc32(data[: _HEAD.size]):
+        return None
+    return SegmentHead(spool.hex(), lane, number, epoch, first, Tail(before, before_epoch, before_last, end), size)
+
+
+class Name(Struct, frozen=True, order=True):
+    """What a file's name says: it still tells what the file held when nothing in it can be read."""
+
+    number: int
+    epoch: int
+    first: int
+
+    def path(self, folder: Path, kind: str = "seg") -> Path:
+        """`seg` holds frames, `free` waits to be used again, `bad` is set aside and never touched."""
+        return folder / f"{self.number:010d}-{self.epoch}-{self.first}.{kind}"
+
+
+def named(folder: Path, kind: str) -> list[tuple[Name, Path]]:
+    """The files of one kind, by number."""
+    found = []
+    for path in folder.glob(f"*.{kind}"):
+        parts = path.stem.split("-")
+        if len(parts) == 3 and all(part.isdecimal() for part in parts):
+            found.append((Name(*map(int, parts)), path))
+    return sorted(found)
+
+
+def read_bytes(path: Path, size: int, offset: int = 0) -> bytes:
+    """Up to `size` bytes at `offset`; what the medium cannot read counts as not there."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        return os.pread(fd, size, offset)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+class Scan(Struct):
+    """What a full reading of a segment found; `frames` 0 means that it holds nothing."""
+
+    run: Run
+    frames: int = 0
+    lost: tuple[tuple[int, int], ...] = ()
+    """Observations whose frames are damaged, with good frames or the end mark behind them."""
+    torn_bytes: int = 0
+    torn_last: int = 0
+    """The last observation that the torn bytes name; 0 if they name none."""
+    is_sealed: bool = False
+    is_blank: bool = False
+    """It never held a frame of this number: made or recycled, then the power went."""
+
+
+def scan(path: Path, lane: Lane, name: Name, segment_bytes: int, before: Position | None = None) -> Scan:
+    """Read a whole segment, its head being damaged or it being the last. Frames from `before` on stand in another."""
+    data = read_bytes(path, min(max(segment_bytes, path.stat().st_size), SCAN_BYTES))
+    head = parse_head(data)
+    is_ours = head is not None and head.number == name.number
+    walk = Walk(data[HEAD_BYTES:], lane, name.number, name.epoch, name.first - 1)
+    run = Run(path, name.number, name.epoch, name.first, name.first - 1, HEAD_BYTES)
+    found = 0
+    lost: list[tuple[int, int]] = []
+    for seen in walk.frames(may_stop=len(data) >= (head.size if head and is_ours else segment_bytes)):
+        if before is not None and Position(seen.head.epoch, seen.head.last) > before:
+            return Scan(run, found, tuple(lost), is_sealed=True)
+        if seen.is_after_damage and seen.head.first > run.last + 1:
+            lost.append((run.last + 1, seen.head.first - 1))
+        run.last, run.end = seen.head.last, HEAD_BYTES + seen.end
+        found += 1
+    run.is_damaged = bool(lost)
+    if walk.state == "sealed" and walk.sealed_at > run.last + 1:
+        lost.append((run.last + 1, walk.sealed_at - 1))
+        run.last, run.is_damaged = walk.sealed_at - 1, True
+    is_blank = not found and _is_blank(data, head, is_ours=is_ours, is_clean=walk.state == "clean")
+    torn = max(1, len(data.rstrip(b"\0")) - run.end) if walk.state == "torn" and not is_blank else 0
+    return Scan(run, found, tuple(lost), torn, walk.torn_last, walk.state == "sealed", is_blank)
+
+
+def _is_blank(data: bytes, head: SegmentHead | None, *, is_ours: bool, is_clean: bool) -> bool:
+    if is_ours:
+        return is_clean  # its head landed and no frame did, before the power went
+    return head is not None or (len(data) >= HEAD_BYTES and not any(data[:HEAD_BYTES]))
+
+
+def seal(run: Run, lane: Lane, disk: Disk) -> None:
+    """End a segment that is not written any more: an end mark behind its last frame, and no room kept after it.
+
+    The mark tells a segment that was closed from one that somebody or something cut. Raises OSError.
+    """
+    mark = encode_frame(Frame(lane, run.epoch, run.last + 1, 0, END_OF_SEGMENT, b""), run.number)
+    fd = os.open(run.path, os.O_RDWR)
+    try:
+        disk.write(fd, mark, run.end)
+        os.ftruncate(fd, run.end + len(mark))
+        disk.flush(fd)
+    finally:
+        os.close(fd)
