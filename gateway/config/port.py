@@ -1,0 +1,187 @@
+"""The grammar of `port` and `line`: where a device is reached, and how its serial line is set."""
+
+import ipaddress
+import os.path
+import re
+from typing import Literal, cast, get_args
+
+from msgspec import Struct
+
+from drivers.profile import PortKind
+from gateway.config.problem import BadValue, nearest_of, shown
+from gateway.language import N_
+
+Kind = Literal["serial", "tcp", "tcp-listen", "modbus-tcp", "modbus-rtu", "modbus-ascii"]
+Parity = Literal["N", "E", "O"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+ON_A_LINE: tuple[Kind, ...] = ("serial", "modbus-rtu", "modbus-ascii")
+"""Kinds that open a device file and need line settings; the others connect to a host."""
+
+_BAUDS = (
+    "50 75 110 134 150 200 300 600 1200 1800 2400 4800 7200 9600 14400 19200 28800 31250 38400 56000 57600 76800 "
+    "115200 128000 230400 250000 256000 460800 500000 576000 921600 1000000"
+)
+BAUDS = tuple(map(int, _BAUDS.split()))
+
+_LINE = re.compile(r"([0-9]{1,7}) ([78])([NEO])([12])")
+_SWAPPING = re.compile(r"/dev/tty(?:USB|ACM)[0-9]+")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class PortAddress(Struct, frozen=True):
+    """Where a device is reached: `path` for a serial line, `host` and `port` for a network."""
+
+    kind: Kind
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+    @property
+    def family(self) -> PortKind:
+        """The word a driver's profile has for it."""
+        return "modbus" if self.kind.startswith("modbus") else cast(PortKind, self.kind)
+
+    @property
+    def needs_line(self) -> bool:
+        """True where line settings mean something."""
+        return self.kind in ON_A_LINE
+
+
+class LineSettings(Struct, frozen=True):
+    """Line settings of a serial port."""
+
+    baud: int
+    bits: int
+    parity: Parity
+    stop: int
+
+
+class UnknownPortKind(BadValue):
+    """The word before the colon."""
+
+    sentence = N_("port {found}: {word} is no kind of port")
+    expected = N_(
+        "serial:/dev/serial/by-path/…, tcp:HOST:PORT, tcp-listen:HOST:PORT, modbus-tcp:HOST:PORT, "
+        "modbus-rtu:/dev/serial/by-path/… or modbus-ascii:/dev/serial/by-path/…"
+    )
+
+
+class BadPortPath(BadValue):
+    """A serial port is a device file."""
+
+    sentence = N_("port {found}: no device file is named")
+    expected = N_("{kind}:/dev/serial/by-path/… with the name that ls /dev/serial/by-path shows")
+
+
+class BadPortHost(BadValue):
+    """A network port is a host and a number."""
+
+    sentence = N_("port {found}: no host and port number are named")
+    expected = N_("{kind}:HOST:PORT, for example {kind}:10.0.0.9:{example}; a port number is 1 to 65535")
+
+
+class SwappingPort(BadValue):
+    """A name that the kernel gives in the order in which it finds the adapters."""
+
+    sentence = N_("port {found}: {name} may be another adapter after a reboot, and two patients would be swapped")
+    expected = N_(
+        "the name under /dev/serial/by-path/ of the same adapter: it stays with the socket it is plugged in"
+    )
+
+
+class BadLine(BadValue):
+    """Line settings in another form."""
+
+    sentence = N_("line {found} cannot be read")
+    expected = N_(
+        'baud, a space, data bits 7 or 8, parity N, E or O, stop bits 1 or 2; for example "19200 8E1" or "9600 7E2"'
+    )
+
+
+class UnusualBaud(BadValue):
+    """A speed no device has."""
+
+    sentence = N_("line {found}: {baud} baud is not a speed that devices use")
+    expected = N_("the speed the device shows in its settings, for example 1200, 9600, 19200, 38400 or 115200")
+
+
+def parse_port(text: str) -> PortAddress:
+    """Read `KIND:…`. Raises `UnknownPortKind`, `BadPortPath`, `BadPortHost`."""
+    kind, _colon, rest = text.partition(":")
+    if kind not in KINDS:
+        raise UnknownPortKind(found=shown(text), word=shown(kind), nearest=_nearest_port(text, kind, rest))
+    if kind in ON_A_LINE:
+        if not rest.startswith("/") or rest.endswith("/") or len(rest) > 255 or _CONTROL.search(rest):
+            raise BadPortPath(found=shown(text), kind=kind)
+        return PortAddress(kind, path=rest)
+    address = _host_and_port(rest, lowest=0 if kind == "tcp-listen" else 1)
+    if address is None:
+        raise BadPortHost(found=shown(text), kind=kind, example=502 if kind == "modbus-tcp" else 4001)
+    host, port = address
+    return PortAddress(kind, host=host, port=port)
+
+
+def parse_line(text: str) -> LineSettings:
+    """Read `19200 8E1`. Raises `BadLine`, `UnusualBaud`."""
+    found = _LINE.fullmatch(text)
+    if not found:
+        tidy = re.sub(r"[\s,/-]+", " ", text.strip()).upper()[:40]
+        tidy = re.sub(r"([78]) ?([NEO]) ?([12])$", r"\1\2\3", tidy)
+        raise BadLine(found=shown(text), nearest=tidy if _LINE.fullmatch(tidy) else "")
+    baud, bits, parity, stop = found.groups()
+    if int(baud) not in BAUDS:
+        close = nearest_of(baud, [str(each) for each in BAUDS]) if len(baud) > 2 else ""
+        raise UnusualBaud(found=shown(text), baud=baud, nearest=f"{close} {bits}{parity}{stop}" if close else "")
+    return LineSettings(int(baud), int(bits), cast(Parity, parity), int(stop))
+
+
+def refuse_swapping(text: str, address: PortAddress) -> None:
+    """Raises `SwappingPort` for ttyUSB0, ttyACM0 and the like. Other names are taken as they are."""
+    name = os.path.normpath(address.path) if address.path else ""
+    if _SWAPPING.fullmatch(name):
+        raise SwappingPort(found=shown(text), name=name.rpartition("/")[2])
+
+
+def are_one_port(one: PortAddress, other: PortAddress) -> bool:
+    """True where two addresses cannot be open at the same time."""
+    if one.path or other.path:
+        return bool(one.path and other.path) and os.path.realpath(one.path) == os.path.realpath(other.path)
+    if one.port != other.port or one.port == 0:
+        return False
+    if (one.kind == "tcp-listen") != (other.kind == "tcp-listen"):
+        return False
+    hosts = (one.host.lower(), other.host.lower())
+    every = one.kind == "tcp-listen" and any(host in ("0.0.0.0", "::") for host in hosts)  # noqa: S104 - compared
+    return hosts[0] == hosts[1] or every
+
+
+def is_host(text: str) -> bool:
+    """True for a host name or an IPv4 address, or an IPv6 address without its brackets."""
+    if _HOST.fullmatch(text):
+        return True
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _host_and_port(text: str, lowest: int) -> tuple[str, int] | None:
+    host, _colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        return None
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not lowest <= int(port) <= 65535 or not is_host(host):
+        return None
+    return host, int(port)
+
+
+def _nearest_port(text: str, kind: str, rest: str) -> str:
+    if text.startswith("/"):
+        return f"serial:{text}"
+    if _host_and_port(text, lowest=1):
+        return f"tcp:{text}"
+    close = nearest_of(kind, KINDS)
+    return f"{close}:{rest}" if close else ""
