@@ -8,6 +8,7 @@ LANGUAGES = ("en", "fr")
 LOCALE = Path(__file__).parent / "locale"
 
 _current: gettext.NullTranslations = gettext.NullTranslations()
+_name = "en"
 
 
 def N_(sentence: str) -> str:  # noqa: N802 - gettext's own name for "translate later"
@@ -22,8 +23,14 @@ def _(sentence: str) -> str:
 
 def choose(language: str = "") -> str:
     """Set the language: the argument, else LC_ALL, LC_MESSAGES, LANG, else English. Returns the one chosen."""
-    global _current  # noqa: PLW0603 - one process speaks one language
+    global _current, _name  # noqa: PLW0603 - one process speaks one language
     wanted = language or next((os.environ[k] for k in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(k)), "")
     chosen = wanted[:2].lower() if wanted[:2].lower() in LANGUAGES else "en"
     _current = gettext.translation("jisr", str(LOCALE), [chosen], fallback=True)
+    _name = chosen
     return chosen
+
+
+def current() -> str:
+    """The language in force, `en` or `fr`."""
+    return _name

@@ -1,0 +1,186 @@
+"""The agent: one process, one loop; a task for each device, one spool writer, one uplink."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from drivers.contract import Block
+from drivers.observation import AnyObservation, Lane
+from drivers.profile import Profile
+from gateway.clock import Clock
+from gateway.config import Config, DeviceConfig, line_settings, may_send, parse_port, resolved_profile
+from gateway.device import LinkState, RegisterDevice, Setup, StreamDevice
+from gateway.feed import Feed
+from gateway.health import birth, health, rss_mb
+from gateway.journal import Journal
+from gateway.ports.gate import GatedPort, SendGate
+from gateway.ports.modbus import ModbusPort
+from gateway.ports.port import StreamPort
+from gateway.ports.serial import SerialPort
+from gateway.ports.tcp import TcpListenPort, TcpPort
+from gateway.spool.spool import Depth, Spool
+from gateway.uplink.schema import Birth, Health
+from gateway.uplink.uplink import Link, Uplink, UplinkSettings
+
+RESTART_S = 5.0
+DEVICES_STOP_S = 2.5
+DRAIN_S = 0.8
+UPLINK_STOP_S = 0.7
+"""Together under the five seconds in which SIGTERM must have ended everything."""
+
+
+class Status(Struct, frozen=True):
+    """What the local feed shows of the whole box, each second."""
+
+    gateway: str
+    spool: str
+    epoch: int
+    devices: dict[str, LinkState]
+    depth: dict[Lane, Depth]
+    committed: dict[Lane, int]
+    uplink: Link
+    rss_mb: float
+
+
+class Agent:
+    """Everything between the devices' ports and the platform, from a checked configuration."""
+
+    def __init__(self, config: Config, journal: Journal, clock: Clock | None = None) -> None:
+        self._config, self._journal, self._clock = config, journal, clock or Clock()
+        self._spool = Spool.open(Path(config.spool.path))
+        self._devices: dict[str, StreamDevice | RegisterDevice] = {}
+        socket = config.gateway.socket
+        self._feed = Feed(Path(socket), self.status, config.gateway.id, self._clock.mono) if socket else None
+        settings = UplinkSettings(
+            site=config.gateway.site,
+            gateway=config.gateway.id,
+            broker=config.uplink.broker,
+            ack=config.uplink.ack,
+            encoding=config.uplink.encoding,
+            tls=config.uplink.tls,
+            ack_key=config.uplink.ack_key,
+        )
+        self._uplink = Uplink(settings, self._spool, self.birth, self.health, journal)
+        for notice in config.notices:
+            journal.say(notice, notice.text())
+        for device in config.device:
+            self._devices[device.name] = self._build(device)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then goodbyes to the devices, commit, and leave the platform in order."""
+        if self._feed:
+            await self._feed.open()
+        self._spool.listen(self._show)
+        writer = asyncio.create_task(self._supervise("spool", self._spool.run))
+        uplink = asyncio.create_task(self._supervise("uplink", self._uplink.run))
+        feed = [asyncio.create_task(self._supervise("feed", self._feed.run))] if self._feed else []
+        if self._spool.recovery.gaps:
+            await self._spool.put(self._spool.recovery.gaps)
+        devices = [asyncio.create_task(self._supervise(name, device.run)) for name, device in self._devices.items()]
+        self._journal.event("started", gateway=self._config.gateway.id, epoch=self._spool.epoch)
+        try:
+            await stop.wait()
+        finally:
+            await _end(devices, DEVICES_STOP_S)
+            await self._spool.commit_now()
+            await self._drain(DRAIN_S)
+            await self._uplink.stop(UPLINK_STOP_S)
+            await _end([uplink, writer, *feed], UPLINK_STOP_S)
+            await self._spool.close()
+            if self._feed:
+                await self._feed.close()
+            self._journal.event("stopped", epoch=self._spool.epoch, committed=self._spool.committed)
+
+    async def _drain(self, deadline_s: float) -> None:
+        """Give what was committed a moment to arrive; what does not stays on disk for the next start."""
+        end = self._clock.mono() + deadline_s
+        while self._uplink.link.connected and self._clock.mono() < end:
+            if not any(depth.observations for depth in self._spool.depth().values()):
+                return
+            await asyncio.sleep(0.02)
+
+    async def _supervise(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """The one boundary where an unexpected error is caught: the task is started again, the others go on."""
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001
+                self._journal.event("task_failed", task=name, error=type(error).__name__, exc_info=error)
+            else:
+                return
+            await asyncio.sleep(RESTART_S)
+
+    def _build(self, device: DeviceConfig) -> StreamDevice | RegisterDevice:
+        profile = resolved_profile(device)
+        setup = Setup(device.name, profile, dict(device.options), device.place, device.mode)
+        address = parse_port(device.port)
+        if address.kind.startswith("modbus"):
+            port = ModbusPort(address, device, profile, trace=self._trace(device.name))
+            return RegisterDevice(setup, port, self._spool, self._clock, self._journal, self._show_block(device.name))
+        gate = SendGate(profile.allowed, profile.protocol.max_send_per_minute, may_send=may_send(device))
+        gated = GatedPort(_stream_port(device, profile), gate, self._trace(device.name))
+        return StreamDevice(setup, gated, self._spool, self._clock, self._journal)
+
+    def _trace(self, device: str) -> Callable[[Any, bytes], None] | None:
+        feed = self._feed
+        return (lambda direction, data: feed.raw(device, direction, data)) if feed else None
+
+    def _show_block(self, device: str) -> Callable[[Block], None] | None:
+        feed = self._feed
+
+        def show(block: Block) -> None:
+            if feed:
+                width = 1 if block.read.table in ("coil", "discrete") else 2
+                data = b"".join(word.to_bytes(width, "big") for word in block.words)
+                where = {"table": block.read.table, "address": block.read.address, "error": block.error}
+                feed.raw(device, "rx", data, **where)
+
+        return show if feed else None
+
+    def _show(self, lane: Lane, first: int, observations: tuple[AnyObservation, ...]) -> None:
+        if self._feed:
+            self._feed.committed(lane, self._spool.epoch, first, observations)
+
+    def status(self) -> Status:
+        """The box as the local feed shows it."""
+        link = self._uplink.link
+        return Status(
+            gateway=self._config.gateway.id,
+            spool=self._spool.id,
+            epoch=self._spool.epoch,
+            devices={name: device.state for name, device in self._devices.items()},
+            depth=self._spool.depth(),
+            committed=self._spool.committed,
+            uplink=link,
+            rss_mb=rss_mb(),
+        )
+
+    def birth(self) -> Birth:
+        """What the platform is told at each connection: software, devices, metrics."""
+        return birth(self._config, self._clock)
+
+    def health(self) -> Health:
+        """What the platform is told each minute."""
+        states = {name: device.state for name, device in self._devices.items()}
+        return health(self._spool, Path(self._config.spool.path), self._clock, states)
+
+
+def _stream_port(device: DeviceConfig, profile: Profile) -> StreamPort:
+    address = parse_port(device.port)
+    if address.kind == "tcp":
+        return TcpPort(address.host, address.port)
+    if address.kind == "tcp-listen":
+        return TcpListenPort(address.host, address.port)
+    line = line_settings(device)
+    return SerialPort(address.path, line.baud, line.bits, line.parity, line.stop, profile.modem)
+
+
+async def _end(tasks: list[asyncio.Task[None]], deadline_s: float) -> None:
+    """Cancel, and wait for what they do on leaving; what takes longer is left to the end of the process."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=deadline_s)

@@ -1,0 +1,322 @@
+"""One device: port → driver → gate → spool, and back only the bytes that may follow a commit."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+import msgspec
+from msgspec import Struct
+
+from drivers import catalog
+from drivers.contract import Block, Output, Read, RegisterDriver, StreamDriver
+from drivers.observation import AnyObservation, Device, Mode, SourceAuth, stamp
+from drivers.profile import Profile
+from drivers.quality import Gate
+from gateway.clock import Clock
+from gateway.errors import JisrError
+from gateway.journal import Journal
+from gateway.language import N_
+from gateway.ports.gate import GatedPort
+from gateway.ports.port import PortError
+from gateway.spool.spool import CommitRefused
+
+BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 5.0)
+"""A cable that comes back is found within ten seconds; a port that stays away costs one try each five."""
+GOODBYE_S = 1.5
+"""How long the answer to a goodbye is awaited; the whole box must end within five seconds."""
+QUIET_S = (60.0, 300.0, 1800.0, 3600.0)
+"""A register device cannot speak first, so after bytes that could not be verified it is asked again, ever later."""
+
+
+IDLE_S = 1.0
+"""For a register driver that asks for nothing: never a loop without a pause."""
+
+
+class Silenced(JisrError):
+    """Law 3: bytes that cannot be verified in answer to a request end the sending."""
+
+    sentence = N_(
+        "{device}: what came back could not be verified, so nothing more is sent. "
+        "Check the make, the line settings and the cable; sending goes on after the next good frame."
+    )
+
+
+class NotAllowed(JisrError):
+    """A driver wanted to send what its profile does not allow: a defect, never sent."""
+
+    sentence = N_("{device}: {count} bytes that the profile does not allow were held back. Please report this.")
+
+
+class LinkState(Struct):
+    """What health, birth and the live view tell of a device."""
+
+    connection: str = "disconnected"
+    why: str = ""
+    observations: int = 0
+    faults: Counter[str] = msgspec.field(default_factory=Counter)
+    unsent: Counter[str] = msgspec.field(default_factory=Counter)
+    rejected_share: float = 0.0
+
+
+class Setup(Struct, frozen=True):
+    """What the configuration says of one device, resolved."""
+
+    name: str
+    profile: Profile
+    options: dict[str, Any]
+    place: str = ""
+    mode: Mode = "real"
+
+
+class Sink(Protocol):
+    """Where observations are committed: the spool, or what stands in for it in a test."""
+
+    async def put(self, observations: tuple[AnyObservation, ...]) -> None:
+        """Return once event observations are on disk; raise `CommitRefused` when they cannot be."""
+        ...
+
+
+class ReadPort(Protocol):
+    """A port that reads register blocks (Modbus)."""
+
+    name: str
+    source_auth: SourceAuth
+
+    async def open(self) -> None:
+        """Be connected."""
+        ...
+
+    async def read(self, request: Read) -> Block:
+        """One block, or the error that came instead."""
+        ...
+
+    async def close(self) -> None:
+        """Let go; `open()` may follow."""
+        ...
+
+
+class _DeviceTask:
+    """What both kinds of device do alike. `run()` never ends by itself; cancelling it is the orderly stop."""
+
+    _port: GatedPort | ReadPort
+
+    def __init__(self, setup: Setup, sink: Sink, clock: Clock, journal: Journal) -> None:
+        self.setup, self.state = setup, LinkState()
+        self._sink, self._clock, self._journal = sink, clock, journal
+        self._gate = Gate(setup.profile)
+        self._told = "disconnected"
+
+    async def run(self) -> None:
+        """Open, read, commit, answer; reopen with back-off for ever."""
+        attempt = 0
+        try:
+            while True:
+                try:
+                    await self._port.open()
+                    attempt = 0
+                    self._found()
+                    await self._session()
+                except PortError as error:
+                    await self._lost(error)
+                await self._port.close()
+                await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
+                attempt += 1
+        finally:
+            await self._release()
+
+    async def _session(self) -> None:
+        raise NotImplementedError
+
+    async def _release(self) -> None:
+        await self._port.close()
+
+    def _found(self) -> None:
+        self.state.connection, self.state.why = "unknown", ""
+        self._journal.settle(self.setup.name)
+        self._journal.event("port_open", device=self.setup.name, port=self._port.name)
+
+    async def _lost(self, error: PortError) -> None:
+        self._journal.say(error, self.setup.name)
+        self.state.why = error.text()
+        if self._told != "disconnected":
+            gone = Device(connection="disconnected", validity="valid", reason="port")
+            try:
+                await self._commit(Output(observations=(gone,)))
+            except CommitRefused as refused:
+                self._journal.say(refused, "spool")
+        self.state.connection = "disconnected"
+
+    async def _commit(self, output: Output) -> None:
+        """Judge and stamp what the driver read, and commit it; raises `CommitRefused`."""
+        instant = self._clock.now()
+        judged = self._gate.check(output, instant.mono_s)
+        self.state.rejected_share = self._gate.rejected_share
+        self.state.faults.update(fault.reason for fault in output.faults)
+        if not judged.observations:
+            return
+        profile = self.setup.profile
+        stamped = tuple(
+            stamp(
+                seen,
+                device=self.setup.name,
+                place=self.setup.place,
+                driver=f"{profile.driver}/{profile.protocol.version}",
+                mode=self.setup.mode,
+                source_auth=self._port.source_auth,
+                at=instant.at,
+                clock=instant.trust,
+            )
+            for seen in judged.observations
+        )
+        await self._sink.put(stamped)
+        self._journal.settle("spool")
+        self.state.observations += len(stamped)
+        for seen in stamped:
+            if isinstance(seen, Device):
+                self.state.connection = self._told = seen.connection
+
+
+class StreamDevice(_DeviceTask):
+    """A device on a byte stream."""
+
+    def __init__(self, setup: Setup, port: GatedPort, sink: Sink, clock: Clock, journal: Journal) -> None:
+        super().__init__(setup, sink, clock, journal)
+        self._port: GatedPort = port
+        self._driver = self._fresh()
+
+    def _fresh(self) -> StreamDriver:
+        return cast(StreamDriver, catalog.create(self.setup.profile, self.setup.options))
+
+    async def _session(self) -> None:
+        wake_at = await self._step(self._driver.start(self._clock.mono()))
+        try:
+            while True:
+                data = await self._read_until(wake_at)
+                now = self._clock.mono()
+                output = self._driver.receive(data, now) if data else self._driver.wake(now)
+                wake_at = await self._step(output)
+        except asyncio.CancelledError:
+            await self._goodbye()
+            raise
+
+    async def _read_until(self, wake_at: float | None) -> bytes:
+        if wake_at is None:
+            return await self._port.read()
+        try:
+            async with asyncio.timeout(max(0.0, wake_at - self._clock.mono())):
+                return await self._port.read()
+        except TimeoutError:
+            return b""
+
+    async def _step(self, output: Output) -> float | None:
+        """Commit, then speak (law 4). Returns when the driver wants to be woken."""
+        self._listen_or_speak(output)
+        try:
+            await self._commit(output)
+        except CommitRefused as error:
+            self._journal.say(error, "spool")
+            if output.refusal:
+                await self._write(output.refusal)
+            # The driver believes the observations are safe; a fresh one takes them again when they are re-sent.
+            self._driver = self._fresh()
+            return (await self._restart()).wake_at
+        if output.send:
+            await self._write(output.send)
+        return output.wake_at
+
+    async def _restart(self) -> Output:
+        output = self._driver.start(self._clock.mono())
+        if output.send:
+            await self._write(output.send)
+        return output
+
+    def _listen_or_speak(self, output: Output) -> None:
+        if not self.setup.profile.protocol.asks:
+            return
+        gate, name = self._port.gate, self.setup.name
+        if output.frames:
+            gate.resume()
+            self._journal.settle(f"sending to {name}")
+        elif any(fault.rejected for fault in output.faults):
+            gate.silence()
+            self._journal.say(Silenced(device=name), f"sending to {name}")
+
+    async def _write(self, data: bytes) -> None:
+        verdict = await self._port.write(data, self._clock.mono())
+        if verdict == "sent":
+            return
+        self.state.unsent[verdict] += 1
+        if verdict == "not_allowed":
+            self._journal.say(NotAllowed(device=self.setup.name, count=len(data)), f"send of {self.setup.name}")
+
+    async def _goodbye(self) -> None:
+        """Tell the device that the box leaves, commit what is still read, and await the answer a moment."""
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                farewell = self._driver.stop(self._clock.mono())
+                await self._step(farewell)
+                while farewell.send:
+                    answer = self._driver.receive(await self._port.read(), self._clock.mono())
+                    await self._commit(answer)
+                    if answer.frames:
+                        break
+        except (TimeoutError, PortError, CommitRefused) as error:
+            self._journal.event("goodbye_unanswered", device=self.setup.name, why=type(error).__name__)
+
+    async def _release(self) -> None:
+        await self._port.release()
+
+
+class RegisterDevice(_DeviceTask):
+    """A device read by registers."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        port: ReadPort,
+        sink: Sink,
+        clock: Clock,
+        journal: Journal,
+        show: Callable[[Block], None] | None = None,
+    ) -> None:
+        super().__init__(setup, sink, clock, journal)
+        self._port: ReadPort = port
+        self._show = show
+        self._driver = cast(RegisterDriver, catalog.create(setup.profile, setup.options))
+        self._unverified = 0
+
+    async def _session(self) -> None:
+        output = self._driver.start(self._clock.mono())
+        while True:
+            await self._commit_or_drop(output)
+            due, wake_at = deque(output.reads), output.wake_at
+            while due:
+                block = await self._port.read(due.popleft())
+                if self._show:
+                    self._show(block)
+                answer = self._driver.receive(block, self._clock.mono())
+                await self._commit_or_drop(answer)
+                await self._rest_if_unverified(block.error)
+                due.extend(answer.reads)
+                wake_at = answer.wake_at if answer.wake_at is not None else wake_at
+            await asyncio.sleep(IDLE_S if wake_at is None else max(0.0, wake_at - self._clock.mono()))
+            output = self._driver.wake(self._clock.mono())
+
+    async def _commit_or_drop(self, output: Output) -> None:
+        try:
+            await self._commit(output)
+        except CommitRefused as error:  # a register is read again at its next poll: nothing was promised
+            self._journal.say(error, "spool")
+
+    async def _rest_if_unverified(self, error: str) -> None:
+        subject = f"sending to {self.setup.name}"
+        if error != "unverified":
+            if not error:
+                self._unverified = 0
+                self._journal.settle(subject)
+            return
+        self._journal.say(Silenced(device=self.setup.name), subject)
+        pause = QUIET_S[min(self._unverified, len(QUIET_S) - 1)]
+        self._unverified += 1
+        await asyncio.sleep(pause)

@@ -1,0 +1,257 @@
+"""The device task: commit before speaking, isolation, silence, goodbye; with a scripted driver and port."""
+
+import asyncio
+from collections.abc import Sequence
+from io import StringIO
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from drivers import catalog
+from drivers.contract import Block, Fault, Output, Read
+from drivers.observation import AnyObservation, Device, Numeric
+from drivers.profile import Allowed, Profile, Protocol
+from gateway.clock import Clock
+from gateway.device import RegisterDevice, Setup, StreamDevice
+from gateway.journal import Journal
+from gateway.ports.gate import GatedPort, SendGate
+from gateway.ports.port import PortAbsent, PortLost
+from gateway.spool.spool import CommitRefused
+
+ACK, NAK, BYE = b"\x06", b"\x15", b"bye"
+REAL_SLEEP = asyncio.sleep
+SEEN = Device(connection="connected", validity="valid")
+
+
+class Script(Struct):
+    """A driver that answers from a table: bytes to output."""
+
+    answers: dict[bytes, Output]
+    farewell: Output = Output()
+    born: list[int] = []
+
+    def start(self, now: float) -> Output:
+        return Output()
+
+    def receive(self, data: bytes, now: float) -> Output:
+        return self.answers.get(data, Output())
+
+    def wake(self, now: float) -> Output:
+        return self.answers.get(b"wake", Output())
+
+    def stop(self, now: float) -> Output:
+        return self.farewell
+
+
+class Port:
+    """A stream port whose other side is a list of bytes or errors."""
+
+    name = "memory"
+    source_auth = "point_to_point"
+
+    def __init__(self, arriving: Sequence[bytes | Exception], log: list[Any]) -> None:
+        self._arriving, self._log = list(arriving), log
+        self.opened = 0
+
+    async def open(self) -> None:
+        self.opened += 1
+
+    async def read(self) -> bytes:
+        if not self._arriving:
+            await asyncio.Event().wait()
+        item = self._arriving.pop(0)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    async def write(self, data: bytes) -> None:
+        self._log.append(data)
+
+    async def close(self) -> None: ...
+
+    async def release(self) -> None:
+        self._log.append("released")
+
+
+class Sink:
+    def __init__(self, log: list[Any], refuse: int = 0) -> None:
+        self.log, self.refuse = log, refuse
+        self.kept: list[AnyObservation] = []
+
+    async def put(self, observations: Sequence[AnyObservation]) -> None:
+        if self.refuse:
+            self.refuse -= 1
+            raise CommitRefused(reason="disk full")
+        await REAL_SLEEP(0)  # a real flush lets others run before it returns
+        self.log.append([type(seen).__name__ for seen in observations])
+        self.kept.extend(observations)
+
+
+def profile(*, asks: bool = False) -> Profile:
+    protocol = Protocol(
+        title="t",
+        document="d",
+        ports=("serial",),
+        bedside=False,
+        asks=asks,
+        max_frame_bytes=10,
+        allow=(Allowed("all", pattern="ask|bye|\\x06|\\x15"),),
+        max_send_per_minute=100,
+    )
+    return Profile(vendor="v", models=("m",), tier="bench", driver="script", name="p", protocol=protocol)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.device.BACKOFF_S", (0.0,))
+    monkeypatch.setattr("gateway.device.GOODBYE_S", 0.05)
+
+
+def play(
+    monkeypatch: pytest.MonkeyPatch,
+    script: Script,
+    arriving: Sequence[bytes | Exception],
+    *,
+    asks: bool = False,
+    refuse: int = 0,
+    turns: int = 60,
+) -> tuple[list[Any], Sink, StreamDevice, str]:
+    """Run the task for some turns of the loop, then stop it in order."""
+    monkeypatch.setattr(catalog, "create", lambda *_: script)
+    log: list[Any] = []
+    sink, journal = Sink(log, refuse), StringIO()
+    chosen = profile(asks=asks)
+
+    async def go() -> StreamDevice:
+        gate = SendGate(chosen.allowed, 100, may_send=True)
+        port = GatedPort(Port(arriving, log), gate)  # type: ignore[arg-type]
+        device = StreamDevice(Setup("dev", chosen, {}), port, sink, Clock(), Journal(journal))
+        task = asyncio.create_task(device.run())
+        for _turn in range(turns):
+            await REAL_SLEEP(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return device
+
+    device = asyncio.run(go())
+    return log, sink, device, journal.getvalue()
+
+
+def test_commit_then_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script({b"frame": Output(observations=(SEEN,), send=ACK, frames=1)})
+    log, sink, device, _ = play(monkeypatch, script, [b"frame"])
+    assert log == [["Device"], ACK, "released"]
+    stamped = sink.kept[0]
+    assert (stamped.device, stamped.driver, stamped.mode) == ("dev", "script/1", "real")
+    assert stamped.at.endswith("Z")
+    assert stamped.clock is not None
+    assert stamped.clock.boot
+    assert device.state.connection == "connected"
+
+
+def test_a_refused_commit_sends_the_refusal_and_never_the_acknowledgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script({b"frame": Output(observations=(SEEN,), send=ACK, refusal=NAK)})
+    log, _, _, journal = play(monkeypatch, script, [b"frame"], refuse=1)
+    assert log == [NAK, "released"]
+    assert "CommitRefused" in journal
+    log, _, _, _ = play(monkeypatch, script, [b"frame", b"frame"], refuse=1)
+    assert log == [NAK, ["Device"], ACK, "released"]
+
+
+def test_a_lost_port_is_said_once_published_once_and_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script({b"x": Output(observations=(SEEN,))})
+    gone = PortLost(port="memory", detail="hang-up")
+    absent = PortAbsent(port="memory")
+    log, sink, _, journal = play(monkeypatch, script, [b"x", gone, absent, absent, b"x"])
+    states = [seen.connection for seen in sink.kept if isinstance(seen, Device)]
+    assert states == ["connected", "disconnected", "connected"]
+    assert log[-1] == "released"
+    assert journal.count('"PortLost"') == 1
+
+
+def test_unverified_bytes_end_the_sending_until_a_good_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {
+        b"bad": Output(faults=(Fault("checksum", rejected=True),), send=b"ask"),
+        b"quiet": Output(send=b"ask"),
+        b"good": Output(frames=1, send=b"ask"),
+    }
+    log, _, device, journal = play(monkeypatch, Script(answers), [b"bad", b"quiet", b"good"], asks=True)
+    assert log == [b"ask", "released"]
+    assert device.state.unsent["silenced"] == 2
+    assert "Silenced" in journal
+    assert device.state.faults == {"checksum": 1}
+
+
+def test_what_the_profile_does_not_allow_is_held_back_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, _, device, journal = play(monkeypatch, Script({b"x": Output(send=b"toolong")}), [b"x"])
+    assert log == ["released"]
+    assert device.state.unsent["not_allowed"] == 1
+    assert "NotAllowed" in journal
+
+
+def test_stopping_says_goodbye_after_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script({}, farewell=Output(send=BYE, observations=(SEEN,)))
+    log, _, _, _ = play(monkeypatch, script, [], turns=3)
+    assert log == [["Device"], BYE, "released"]
+
+
+def test_waking(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script({b"x": Output(wake_at=0.0), b"wake": Output(send=b"ask")})
+    log, _, _, _ = play(monkeypatch, script, [b"x"])
+    assert log == [b"ask", "released"]
+
+
+class Registers(Script):
+    def start(self, now: float) -> Output:
+        return Output(reads=(Read("holding", 1, 1), Read("holding", 9, 1)))
+
+    def receive(self, block: Block, now: float) -> Output:  # type: ignore[override]
+        if block.error:
+            return Output(faults=(Fault(block.error, rejected=True),))
+        number = Numeric(value=None, unit="", validity="not_available", category="measurement")
+        return Output(observations=(number,), frames=1)
+
+
+def test_register_device_reads_in_order_and_rests_after_unverified_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(catalog, "create", lambda *_: Registers({}))
+    log: list[Any] = []
+    sink = Sink(log, refuse=1)
+    shown: list[Block] = []
+
+    class Blocks:
+        name, source_auth = "modbus", "network_unauthenticated"
+
+        async def open(self) -> None: ...
+        async def close(self) -> None: ...
+
+        async def read(self, request: Read) -> Block:
+            return Block(request, error="unverified" if request.address == 9 else "", words=(1,))
+
+    async def go() -> RegisterDevice:
+        device = RegisterDevice(
+            Setup("gen", profile(), {}),
+            Blocks(),  # type: ignore[arg-type]
+            sink,
+            Clock(),
+            Journal(StringIO()),
+            shown.append,
+        )
+
+        async def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            await (REAL_SLEEP(0) if len(pauses) < 4 else asyncio.Event().wait())
+
+        monkeypatch.setattr("gateway.device.asyncio.sleep", sleep)
+        task = asyncio.create_task(device.run())
+        for _turn in range(20):
+            await REAL_SLEEP(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return device
+
+    device = asyncio.run(go())
+    assert [block.read.address for block in shown][:2] == [1, 9]
+    assert pauses[0] == 60.0
+    assert device.state.faults["unverified"] >= 1
