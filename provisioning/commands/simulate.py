@@ -1,0 +1,67 @@
+"""`jisr simulate`: one simulated device, with its faults."""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from pathlib import Path
+
+from gateway.language import _
+from provisioning.errors import BadAddress, BadOption, NoSuchFault, NoSuchName
+from simulators.devices.catalog import SIMULATORS
+from simulators.devices.runner import connect_tcp, serve_pty, serve_tcp
+from simulators.devices.simulator import Simulator
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `jisr simulate`."""
+    parser.add_argument("name", metavar=_("NAME"), help=_("one of: {known}").format(known=", ".join(SIMULATORS)))
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--pty", type=Path, metavar=_("LINK"), help=_("a pseudo-terminal; LINK will point at it"))
+    where.add_argument("--listen", metavar="HOST:PORT", help=_("be called over TCP"))
+    where.add_argument("--connect", metavar="HOST:PORT", help=_("call over TCP"))
+    parser.add_argument("--fault", action="append", default=[], help=_("a bad habit; --fault list shows them"))
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help=_("a simulator option"))
+    parser.add_argument("--seed", type=int, default=0, help=_("the same seed gives the same device"))
+    parser.epilog = _("Example: jisr simulate draeger_medibus --pty /tmp/ventilator --fault garbage")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until told to stop."""
+    if arguments.name not in SIMULATORS:
+        raise NoSuchName(kind="simulator", name=arguments.name, known=", ".join(SIMULATORS))
+    maker = SIMULATORS[arguments.name]
+    if "list" in arguments.fault:
+        sys.stdout.write("\n".join(sorted(maker.FAULTS)) + "\n")
+        return 0
+    for fault in arguments.fault:
+        if fault not in maker.FAULTS:
+            raise NoSuchFault(name=fault, known=", ".join(sorted(maker.FAULTS)))
+    options = dict(option.partition("=")[::2] for option in arguments.option)
+    try:
+        simulator = maker(seed=arguments.seed, faults=frozenset(arguments.fault), options=options)
+    except ValueError as error:
+        raise BadOption(driver=arguments.name, detail=error) from error
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_serve(simulator, arguments))
+    return 0
+
+
+async def _serve(simulator: Simulator, arguments: argparse.Namespace) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    if arguments.pty is not None:
+        await serve_pty(simulator, arguments.pty)
+    elif arguments.listen:
+        await serve_tcp(simulator, *_address(arguments.listen))
+    else:
+        await connect_tcp(simulator, *_address(arguments.connect))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _colon, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise BadAddress(found=text)
+    return host, int(port)

@@ -1,0 +1,218 @@
+"""The lab of `jisr demo`: every part of the line as its own process, in one folder that is gone afterwards."""
+
+import contextlib
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from simulators.central.broker import Mosquitto, find_mosquitto, free_port
+from simulators.central.lab_ca import LabAuthority
+
+GATEWAY, SITE = "gw-demo", "lab"
+TERMINATE_S = 6.0
+
+CONFIG = """\
+[gateway]
+id = "{gateway}"
+site = "{site}"
+language = "{language}"
+socket = "agent.sock"
+
+[uplink]
+broker = "mqtts://localhost:{broker_port}"
+ack = "platform"
+ack_key = "{ack_key}"
+tls = {{ ca = "{ca}", certificate = "{certificate}", key = "{key}" }}
+
+[spool]
+path = "spool"
+"""
+DEVICES = """
+[[device]]
+name = "rea-lit4-vent"
+place = "REA/lit-4"
+driver = "draeger_medibus"
+profile = "evita_4"
+port = "serial:{vent}"
+line = "19200 8E1"
+mode = "test"
+first_trial = "no_patient"
+
+[[device]]
+name = "labo-biochimie"
+place = "LABO"
+driver = "astm"
+profile = "erba_xl"
+port = "tcp-listen:127.0.0.1:{labo}"
+mode = "test"
+
+[[device]]
+name = "groupe-electrogene"
+place = "TECHNIQUE"
+driver = "registers"
+profile = "dse_73xx"
+port = "modbus-tcp:127.0.0.1:{genset}"
+mode = "test"
+options = {{ unit = 10 }}
+"""
+
+
+class Ledger(NamedTuple):
+    """What the platform holds: rows, distinct identities, and how many of each device."""
+
+    rows: int
+    distinct: int
+    devices: dict[str, dict[str, object]]
+
+
+class Lab:
+    """Starts the parts, cuts and mends them, and reads the ledger at the end."""
+
+    def __init__(self, folder: Path, language: str) -> None:
+        self.folder = folder
+        self.authority = LabAuthority(folder / "pki")
+        self._gateway = self.authority.gateway(GATEWAY)
+        self._consumer = self.authority.consumer()
+        self.broker = Mosquitto(folder / "broker", self.authority)
+        self._line = folder / "ventilator"
+        self.ports = {"vent": str(self._line), "labo": str(free_port()), "genset": str(free_port())}
+        self._language = language
+        self._parts: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Broker, platform, devices, agent, in the order in which nothing waits long."""
+        self.broker.start()
+        self._start_consumer()
+        for name in ("ventilator", "analyzer", "genset"):
+            self.plug(name)
+        self.start_agent()
+
+    def write_config(self, devices: str = DEVICES) -> Path:
+        """The agent's configuration, with these devices."""
+        text = CONFIG.format(
+            gateway=GATEWAY,
+            site=SITE,
+            language=self._language,
+            broker_port=self.broker.port,
+            ca=self.authority.ca,
+            certificate=self._gateway.certificate,
+            key=self._gateway.key,
+            ack_key=self.authority.ack_key(),
+        )
+        file = self.folder / "jisr.toml"
+        file.write_text(text + devices.format(**self.ports), encoding="utf-8")
+        return file
+
+    def _start_consumer(self) -> None:
+        self._spawn(
+            "consumer",
+            "consume",
+            f"--broker=mqtts://localhost:{self.broker.port}",
+            f"--ca={self.authority.ca}",
+            f"--certificate={self._consumer.certificate}",
+            f"--key={self._consumer.key}",
+            f"--ack-key={self.authority.ack_key()}",
+            f"--store={self.folder / 'platform.sqlite'}",
+            "--quiet",
+        )
+
+    def plug(self, name: str) -> None:
+        """A simulated device comes up."""
+        where = {
+            "ventilator": ("draeger_medibus", f"--pty={self.ports['vent']}", "--option=period_s=0.2"),
+            "analyzer": (
+                "astm",
+                f"--connect=127.0.0.1:{self.ports['labo']}",
+                "--option=profile=erba_xl",
+                "--option=every_s=1",
+            ),
+            "genset": ("registers", f"--listen=127.0.0.1:{self.ports['genset']}"),
+        }[name]
+        self._spawn(name, "simulate", *where)
+
+    def pull(self, name: str) -> None:
+        """Its cable is pulled: the other end is gone at once, with no goodbye."""
+        self._kill(name)
+        self._line.unlink(missing_ok=True)
+
+    def start_agent(self) -> None:
+        """The real agent, by its real command."""
+        self._spawn("agent", "run", str(self.folder / "jisr.toml"))
+
+    def stop_agent(self) -> dict[str, Any]:
+        """SIGTERM, as systemd does. Returns its last word: what it committed, by lane."""
+        self._terminate("agent")
+        for line in reversed((self.folder / "agent.log").read_text(encoding="utf-8").splitlines()):
+            if line.startswith("{"):
+                event: dict[str, Any] = json.loads(line)
+                if event.get("event") == "stopped":
+                    return event
+        return {}
+
+    def deliver_rest(self, deadline_s: float) -> dict[str, int]:
+        """Start the agent again without devices until the spool is empty. Returns what that start committed."""
+        self.write_config("")
+        self.start_agent()
+        end = time.monotonic() + deadline_s
+        expected = -1
+        while time.monotonic() < end and expected != (expected := self.ledger().distinct):
+            time.sleep(2.0)  # noqa: ASYNC251 - runs in its own thread
+        return dict(self.stop_agent().get("committed", {}))
+
+    def tail(self, name: str) -> str:
+        """The end of one part's journal."""
+        log = self.folder / f"{name}.log"
+        return log.read_text(encoding="utf-8", errors="replace")[-2000:] if log.exists() else ""
+
+    def ledger(self) -> Ledger:
+        """What the platform has stored, counted from its own rows: a duplicate would show."""
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.folder / 'platform.sqlite'}?mode=ro", uri=True)
+        ) as store:
+            rows = store.execute("SELECT count(*) FROM observations").fetchone()[0]
+            distinct = store.execute(
+                "SELECT count(*) FROM (SELECT DISTINCT gateway, spool, epoch, lane, seq FROM observations)"
+            ).fetchone()[0]
+            devices = store.execute(
+                "SELECT device, json_extract(json, '$.driver'), count(*) FROM observations GROUP BY 1, 2 ORDER BY 1"
+            ).fetchall()
+        return Ledger(rows, distinct, {name: {"driver": by, "observations": count} for name, by, count in devices})
+
+    def broker_version(self) -> str:
+        """`mosquitto 2.0.11`, as the program says it."""
+        told = subprocess.run([str(find_mosquitto()), "-h"], capture_output=True, text=True, check=False)  # noqa: S603
+        return told.stdout.splitlines()[0].replace(" version", "")
+
+    def close(self) -> None:
+        """End every process that is still there."""
+        for name in ("agent", "ventilator", "analyzer", "genset", "consumer"):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._terminate(name)
+            self._kill(name)
+        self.broker.stop()
+
+    def _spawn(self, name: str, *words: str) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._parts[name] = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "provisioning.command", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _terminate(self, name: str) -> None:
+        part = self._parts.get(name)
+        if part is not None and part.poll() is None:
+            part.send_signal(signal.SIGTERM)
+            part.wait(TERMINATE_S)
+
+    def _kill(self, name: str) -> None:
+        part = self._parts.pop(name, None)
+        if part is not None:
+            part.kill()
+            part.wait()
