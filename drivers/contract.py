@@ -13,6 +13,9 @@ from msgspec import Struct
 from drivers.observation import AnyObservation
 from drivers.profile import Profile
 
+NOISE = "noise"
+"""Reason of a fault: bytes that belong to no frame. No rejected frame, but nothing that verifies the line either."""
+
 
 class Fault(Struct, frozen=True, omit_defaults=True):
     """Something the driver met and did not turn into a value; counted by `reason`, never raised."""
@@ -60,7 +63,10 @@ class Output(Struct, frozen=True, omit_defaults=True):
     frames: int = 0
     """Frames verified (length and checksum) in this step: the line-quality gate counts them."""
     refusal: bytes = b""
-    """Written instead of `send` when the observations could not be committed (E1381: NAK)."""
+    """Written instead of `send` when the observations could not be committed (E1381: NAK).
+
+    Empty: nothing in `send` says "I have it". It is then sent whatever the disk does, and the box holds the events.
+    """
     reads: tuple[Read, ...] = ()
     """Register drivers only: what to read next, in order."""
 

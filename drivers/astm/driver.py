@@ -42,9 +42,9 @@ class AstmDriver:
         """How many bytes of reply stood before the frame with this step's first observation; -1: there is none."""
 
     def start(self, now: float) -> Output:
-        """Neutral: what was half received is forgotten, what was given out is still known."""
+        """Neutral: what was half received is counted and forgotten, what was given out is still known."""
         self._link.reset()
-        self._messages.forget()
+        self._messages.discard()
         return self._output()
 
     def receive(self, data: bytes, now: float) -> Output:

@@ -100,16 +100,12 @@ class MessageReader:
         return whole
 
     def discard(self) -> None:
-        """What is incomplete will not be completed."""
+        """What is incomplete will not be completed; identities stay known."""
         is_partial = self._is_open or bool(self._tail)
         if is_partial:
             self.faults.append(_PARTIAL)
         if is_partial or self._size:
             self._forget()
-
-    def forget(self) -> None:
-        """Drop what is half received without a word; identities stay known."""
-        self._forget()
 
     def _read(self, record: str) -> None:
         letter = record[0].upper()

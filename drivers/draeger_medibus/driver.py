@@ -94,7 +94,7 @@ class MedibusDriver:
         self._forget_configuration()
         self._last_frame = now
         self._has_left = False
-        self._observer.connection = "unknown"
+        self._observer.restart()
         if not self._is_forbidden:
             self._link.start(now)
         return self._finish(now)

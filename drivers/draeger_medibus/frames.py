@@ -19,7 +19,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from drivers.contract import Fault
+from drivers.contract import NOISE, Fault
 from drivers.framing.checksum import sum8
 
 ESC, SOH, CR, ETX, NAK = 0x1B, 0x01, 0x0D, 0x03, 0x15
@@ -203,7 +203,7 @@ class Demultiplexer:
         """Bytes outside any frame: one fault for each stretch of them."""
         if not self._in_noise:
             self._in_noise = True
-            items.append(Fault("noise"))
+            items.append(Fault(NOISE))
 
     def _break(self, reason: str, items: list[Item]) -> None:
         """The innermost frame is lost, and with it those it stood in: where they go on is unknown."""

@@ -64,6 +64,12 @@ class Observer:
         """The profile's row of a vendor code, if it is right for this device."""
         return self._by_code.get(code) if self.is_mapped else None
 
+    def restart(self) -> None:
+        """The port was opened again, perhaps on another device: nothing is said of it before it has said so."""
+        self.connection, self._operating = "unknown", "unknown"
+        self._standby.clear()
+        self._identity = {}
+
     def link(self, connection: Connection, reason: str = "") -> list[AnyObservation]:
         """The device, if its link changed."""
         if connection == self.connection:
@@ -152,9 +158,9 @@ class Observer:
         """Never carried forward: a value that is not sent any more is absent from now on, said once."""
         gone: list[AnyObservation] = []
         for key, last in self._present.get(echo, {}).items():
-            if key in present:
-                continue
             metric = self._by_code[last.code]
+            if key in present and (metric.mdc or present[key].code == last.code):
+                continue  # without an IEEE name a pair's other half is another metric to whoever reads it
             if metric.kind == "numeric":
                 gone.append(metric.numeric(None, "", reason=reason, device_time=self.device_time))
             else:

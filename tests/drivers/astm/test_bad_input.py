@@ -359,3 +359,11 @@ def test_many_messages_in_one_transfer_are_no_long_message() -> None:
     text = message(HEADER, ORDER, GLUCOSE, padding, END)
     answers = [driver.receive(frame(number, text), 1.0).send for number in range(1, 100)]
     assert answers == [ACK] * 99
+
+
+def test_a_connection_that_ends_in_mid_message_is_counted_and_the_repeat_is_whole() -> None:
+    driver = make()
+    feed(driver, one_each(HEADER, ORDER, GLUCOSE, END)[:-2])
+    assert reasons([driver.start(2.0)]) == ["partial_message"]
+    assert reasons([driver.start(3.0)]) == []
+    assert len(results_of(feed(driver, [SESSION]))) == 1

@@ -30,7 +30,6 @@ def numerics(it: Bench) -> list[tuple[str, Decimal | None, str]]:
         (b"88 480", b"821.02", ("24.88", "24.82")),
         (b"07 105", b"0698.4", ("24.07", "24.06")),
         (b"08 12 ", b"0B 9.5", ("24.08", "24.0B")),
-        (b"B7 1.2", b"7A0.80", ("24.B7", "24.7A")),
     ],
 )
 def test_the_other_of_a_pair_is_no_missing_value(first: bytes, second: bytes, codes: tuple[str, str]) -> None:
@@ -39,6 +38,31 @@ def test_the_other_of_a_pair_is_no_missing_value(first: bytes, second: bytes, co
     assert len(numerics(it)) == 2
     one, other = (PROFILE.by_code[code] for code in codes)
     assert one.name == other.name
+
+
+def test_the_other_of_a_pair_without_a_name_withdraws_the_first() -> None:
+    """No code table name says that the two are one thing: 24.B7 would stay the last value for ever."""
+    it = listen(response(0x24, b"B7 1.2"), response(0x24, b"7A0.80"), response(0x24, b"7A0.81"))
+    assert numerics(it) == [
+        ("24.B7", Decimal("1.2"), ""),
+        ("24.7A", Decimal("0.80"), ""),
+        ("24.B7", None, "missing"),
+        ("24.7A", Decimal("0.81"), ""),
+    ]
+    units = listen(response(0x2A, b"224mmHg\x03"), response(0x2A, b"233kPa\x03"))
+    told = [(o.vendor.code if o.vendor else "", o.value) for o in units.seen if isinstance(o, Enumeration)]
+    assert told == [("2A.22", "mmHg"), ("2A.23", "kPa"), ("2A.22", None)]
+
+
+def test_a_port_opened_again_says_nothing_of_the_device_before() -> None:
+    it = listen(response(0x52, b"8240'Evita 4'04.00:04.00"), response(0x2A, b"1E7STANDBY\x03"))
+    before = [o for o in it.seen if isinstance(o, Device)][-1]
+    assert (before.operating, before.identity["id"]) == ("standby", "8240")
+    it.seen.clear()
+    it.start()
+    it.rx(response(0x30))
+    device = next(o for o in it.seen if isinstance(o, Device))
+    assert (device.connection, device.operating, device.identity) == ("connected", "unknown", {})
 
 
 def test_litres_are_not_millilitres() -> None:
