@@ -13,7 +13,7 @@ from drivers.profile import Profile
 from gateway.clock import Clock
 from gateway.config import Config, DeviceConfig, line_settings, may_send, parse_port, resolved_profile
 from gateway.device import LinkState, RegisterDevice, Setup, StreamDevice
-from gateway.feed import Feed
+from gateway.feed import Feed, FeedUnusable
 from gateway.health import birth, health, rss_mb
 from gateway.journal import Journal
 from gateway.ports.gate import GatedPort, SendGate
@@ -21,7 +21,7 @@ from gateway.ports.modbus import ModbusPort
 from gateway.ports.port import StreamPort
 from gateway.ports.serial import SerialPort
 from gateway.ports.tcp import TcpListenPort, TcpPort
-from gateway.spool.spool import Depth, Spool
+from gateway.spool.spool import CommitRefused, Depth, Spool
 from gateway.uplink.schema import Birth, Health
 from gateway.uplink.uplink import Link, Uplink, UplinkSettings
 
@@ -71,20 +71,18 @@ class Agent:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then goodbyes to the devices, commit, and leave the platform in order."""
-        if self._feed:
-            await self._feed.open()
+        await self._open_feed()
         self._spool.listen(self._show)
         writer = asyncio.create_task(self._supervise("spool", self._spool.run))
         uplink = asyncio.create_task(self._supervise("uplink", self._uplink.run))
         feed = [asyncio.create_task(self._supervise("feed", self._feed.run))] if self._feed else []
-        if self._spool.recovery.gaps:
-            await self._spool.put(self._spool.recovery.gaps)
+        gaps = asyncio.create_task(self._supervise("gaps", self._tell_gaps))
         devices = [asyncio.create_task(self._supervise(name, device.run)) for name, device in self._devices.items()]
         self._journal.event("started", gateway=self._config.gateway.id, epoch=self._spool.epoch)
         try:
             await stop.wait()
         finally:
-            await _end(devices, DEVICES_STOP_S)
+            await _end([*devices, gaps], DEVICES_STOP_S)
             await self._spool.commit_now()
             await self._drain(DRAIN_S)
             await self._uplink.stop(UPLINK_STOP_S)
@@ -93,6 +91,25 @@ class Agent:
             if self._feed:
                 await self._feed.close()
             self._journal.event("stopped", epoch=self._spool.epoch, committed=self._spool.committed)
+
+    async def _tell_gaps(self) -> None:
+        """What recovery found missing; a full disk must not keep the devices from being read (design, section 6)."""
+        while self._spool.recovery.gaps:
+            try:
+                await self._spool.put(self._spool.recovery.gaps)
+            except CommitRefused as error:
+                self._journal.say(error, "spool")
+                await asyncio.sleep(RESTART_S)
+            else:
+                return
+
+    async def _open_feed(self) -> None:
+        """People on this machine may look on; where they cannot, the devices are read all the same."""
+        try:
+            if self._feed:
+                await self._feed.open()
+        except FeedUnusable as error:
+            self._journal.say(error, "feed")
 
     async def _drain(self, deadline_s: float) -> None:
         """Give what was committed a moment to arrive; what does not stays on disk for the next start."""

@@ -1,16 +1,17 @@
 """One device: port → driver → gate → spool, and back only the bytes that may follow a commit."""
 
 import asyncio
+import contextlib
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, cast
 
 import msgspec
 from msgspec import Struct
 
 from drivers import catalog
-from drivers.contract import Block, Output, Read, RegisterDriver, StreamDriver
-from drivers.observation import AnyObservation, Device, Mode, SourceAuth, stamp
+from drivers.contract import NOISE, Block, Output, Read, RegisterDriver, StreamDriver
+from drivers.observation import AnyObservation, Device, Mode, SourceAuth, lane_of, stamp
 from drivers.profile import Profile
 from drivers.quality import Gate
 from gateway.clock import Clock
@@ -19,7 +20,7 @@ from gateway.journal import Journal
 from gateway.language import N_
 from gateway.ports.gate import GatedPort
 from gateway.ports.port import PortError
-from gateway.spool.spool import CommitRefused
+from gateway.spool.spool import CommitRefused, TooLarge
 
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 """A cable that comes back is found within ten seconds; a port that stays away costs one try each five."""
@@ -27,8 +28,8 @@ GOODBYE_S = 1.5
 """How long the answer to a goodbye is awaited; the whole box must end within five seconds."""
 QUIET_S = (60.0, 300.0, 1800.0, 3600.0)
 """A register device cannot speak first, so after bytes that could not be verified it is asked again, ever later."""
-
-
+OWED_EVENTS = 256
+"""Events that the disk refused and that the device will not say again; beyond it the oldest go, and are counted."""
 IDLE_S = 1.0
 """For a register driver that asks for nothing: never a loop without a pause."""
 
@@ -106,24 +107,33 @@ class _DeviceTask:
         self._sink, self._clock, self._journal = sink, clock, journal
         self._gate = Gate(setup.profile)
         self._told = "disconnected"
+        self._has_verified = False
+        self._owed: deque[AnyObservation] = deque(maxlen=OWED_EVENTS)
 
     async def run(self) -> None:
         """Open, read, commit, answer; reopen with back-off for ever."""
+        self._renew()
         attempt = 0
         try:
             while True:
+                self._has_verified = False
                 try:
                     await self._port.open()
-                    attempt = 0
                     self._found()
                     await self._session()
                 except PortError as error:
                     await self._lost(error)
+                if self._has_verified:  # a port that opens and falls away again is not called twice a second
+                    attempt = 0
                 await self._port.close()
                 await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
                 attempt += 1
         finally:
             await self._release()
+
+    def _renew(self) -> None:
+        """A driver that has seen nothing: after a failure the old one may believe safe what was never stored."""
+        raise NotImplementedError
 
     async def _session(self) -> None:
         raise NotImplementedError
@@ -141,22 +151,43 @@ class _DeviceTask:
         self.state.why = error.text()
         if self._told != "disconnected":
             gone = Device(connection="disconnected", validity="valid", reason="port")
-            try:
-                await self._commit(Output(observations=(gone,)))
-            except CommitRefused as refused:
-                self._journal.say(refused, "spool")
+            await self._commit_or_owe(Output(observations=(gone,)))
         self.state.connection = "disconnected"
 
     async def _commit(self, output: Output) -> None:
         """Judge and stamp what the driver read, and commit it; raises `CommitRefused`."""
+        await self._store(self._stamped(output))
+
+    async def _commit_or_owe(self, output: Output) -> None:
+        """The same for what no device repeats: events that the disk refuses are held, and go before what follows."""
+        fresh = self._stamped(output)
+        try:
+            await self._store(fresh)
+        except CommitRefused as error:
+            self._journal.say(error, "spool")
+            if not isinstance(error, TooLarge):
+                await self._owe(fresh)
+
+    async def _owe(self, fresh: tuple[AnyObservation, ...]) -> None:
+        events = tuple(seen for seen in fresh if lane_of(seen) == "event")
+        dropped = len(self._owed) + len(events) - OWED_EVENTS
+        if dropped > 0:
+            self.state.faults["event_dropped"] += dropped
+        self._owed.extend(events)
+        self._note(events)
+        others = tuple(seen for seen in fresh if lane_of(seen) != "event")
+        if others:  # the spool holds these while the disk refuses, and tells by a gap what it could not hold
+            with contextlib.suppress(CommitRefused):
+                await self._sink.put(others)
+
+    def _stamped(self, output: Output) -> tuple[AnyObservation, ...]:
         instant = self._clock.now()
+        self._has_verified = self._has_verified or output.frames > 0
         judged = self._gate.check(output, instant.mono_s)
         self.state.rejected_share = self._gate.rejected_share
         self.state.faults.update(fault.reason for fault in output.faults)
-        if not judged.observations:
-            return
         profile = self.setup.profile
-        stamped = tuple(
+        return tuple(
             stamp(
                 seen,
                 device=self.setup.name,
@@ -169,9 +200,24 @@ class _DeviceTask:
             )
             for seen in judged.observations
         )
-        await self._sink.put(stamped)
-        self._journal.settle("spool")
-        self.state.observations += len(stamped)
+
+    async def _store(self, fresh: tuple[AnyObservation, ...]) -> None:
+        if not fresh:
+            return
+        owed = tuple(self._owed)
+        self._owed.clear()  # not after the commit: cancelled in the middle of it, the spool has them
+        whole = owed + fresh
+        try:
+            await self._sink.put(whole)
+        except CommitRefused:
+            self._owed.extend(owed)
+            raise
+        self.state.observations += len(whole)
+        if any(lane_of(seen) == "event" for seen in whole):  # the others are only buffered yet
+            self._journal.settle("spool")
+        self._note(whole)
+
+    def _note(self, stamped: Iterable[AnyObservation]) -> None:
         for seen in stamped:
             if isinstance(seen, Device):
                 self.state.connection = self._told = seen.connection
@@ -183,10 +229,10 @@ class StreamDevice(_DeviceTask):
     def __init__(self, setup: Setup, port: GatedPort, sink: Sink, clock: Clock, journal: Journal) -> None:
         super().__init__(setup, sink, clock, journal)
         self._port: GatedPort = port
-        self._driver = self._fresh()
+        self._renew()
 
-    def _fresh(self) -> StreamDriver:
-        return cast(StreamDriver, catalog.create(self.setup.profile, self.setup.options))
+    def _renew(self) -> None:
+        self._driver = cast(StreamDriver, catalog.create(self.setup.profile, self.setup.options))
 
     async def _session(self) -> None:
         wake_at = await self._step(self._driver.start(self._clock.mono()))
@@ -196,6 +242,7 @@ class StreamDevice(_DeviceTask):
                 now = self._clock.mono()
                 output = self._driver.receive(data, now) if data else self._driver.wake(now)
                 wake_at = await self._step(output)
+                await asyncio.sleep(0)  # bytes that are already here are read without waiting: others have a turn
         except asyncio.CancelledError:
             await self._goodbye()
             raise
@@ -212,18 +259,24 @@ class StreamDevice(_DeviceTask):
     async def _step(self, output: Output) -> float | None:
         """Commit, then speak (law 4). Returns when the driver wants to be woken."""
         self._listen_or_speak(output)
-        try:
-            await self._commit(output)
-        except CommitRefused as error:
-            self._journal.say(error, "spool")
-            if output.refusal:
-                await self._write(output.refusal)
+        if not output.refusal:  # nothing that is sent says "I have it": the link goes on whatever the disk does
+            await self._commit_or_owe(output)
+        elif not await self._is_promise_kept(output):
             # The driver believes the observations are safe; a fresh one takes them again when they are re-sent.
-            self._driver = self._fresh()
+            self._renew()
             return (await self._restart()).wake_at
         if output.send:
             await self._write(output.send)
         return output.wake_at
+
+    async def _is_promise_kept(self, output: Output) -> bool:
+        try:
+            await self._commit(output)
+        except CommitRefused as error:
+            self._journal.say(error, "spool")
+            await self._write(output.refusal)
+            return False
+        return True
 
     async def _restart(self) -> Output:
         output = self._driver.start(self._clock.mono())
@@ -238,7 +291,7 @@ class StreamDevice(_DeviceTask):
         if output.frames:
             gate.resume()
             self._journal.settle(f"sending to {name}")
-        elif any(fault.rejected for fault in output.faults):
+        elif any(fault.rejected or fault.reason == NOISE for fault in output.faults):
             gate.silence()
             self._journal.say(Silenced(device=name), f"sending to {name}")
 
@@ -283,31 +336,28 @@ class RegisterDevice(_DeviceTask):
         super().__init__(setup, sink, clock, journal)
         self._port: ReadPort = port
         self._show = show
-        self._driver = cast(RegisterDriver, catalog.create(setup.profile, setup.options))
         self._unverified = 0
+        self._renew()
+
+    def _renew(self) -> None:
+        self._driver = cast(RegisterDriver, catalog.create(self.setup.profile, self.setup.options))
 
     async def _session(self) -> None:
         output = self._driver.start(self._clock.mono())
         while True:
-            await self._commit_or_drop(output)
+            await self._commit_or_owe(output)
             due, wake_at = deque(output.reads), output.wake_at
             while due:
                 block = await self._port.read(due.popleft())
                 if self._show:
                     self._show(block)
                 answer = self._driver.receive(block, self._clock.mono())
-                await self._commit_or_drop(answer)
+                await self._commit_or_owe(answer)
                 await self._rest_if_unverified(block.error)
                 due.extend(answer.reads)
                 wake_at = answer.wake_at if answer.wake_at is not None else wake_at
             await asyncio.sleep(IDLE_S if wake_at is None else max(0.0, wake_at - self._clock.mono()))
             output = self._driver.wake(self._clock.mono())
-
-    async def _commit_or_drop(self, output: Output) -> None:
-        try:
-            await self._commit(output)
-        except CommitRefused as error:  # a register is read again at its next poll: nothing was promised
-            self._journal.say(error, "spool")
 
     async def _rest_if_unverified(self, error: str) -> None:
         subject = f"sending to {self.setup.name}"

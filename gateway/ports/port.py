@@ -13,9 +13,23 @@ class PortError(JisrError):
 
 
 class PortAbsent(PortError):
-    """No such serial port, or no such host."""
+    """No such serial port."""
 
     sentence = N_("{port}: there is no such port. Check the cable, and the name under /dev/serial/by-path.")
+
+
+class HostUnknown(PortError):
+    """The name server does not know the device's name."""
+
+    sentence = N_("{port}: this name is not known on the network. Check its spelling, or write the device's address.")
+
+
+class PortUnusable(PortError):
+    """It is there and cannot be opened for another reason."""
+
+    sentence = N_(
+        "{port}: the port cannot be opened ({detail}). Is it really the device's port, or this box's address?"
+    )
 
 
 class PortBusy(PortError):
@@ -66,9 +80,9 @@ _LEAVES: dict[int, type[PortError]] = {
 }
 
 
-def translate(error: OSError, port: str) -> PortError:
-    """The leaf for an operating-system error on `port`."""
-    leaf = _LEAVES.get(error.errno or 0, PortLost)
+def translate(error: OSError, port: str, otherwise: type[PortError] = PortLost) -> PortError:
+    """The leaf for an operating-system error on `port`; `otherwise` for one that has no leaf of its own."""
+    leaf = _LEAVES.get(error.errno or 0, otherwise)
     return leaf(port=port, detail=errno.errorcode.get(error.errno or 0, type(error).__name__))
 
 

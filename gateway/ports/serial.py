@@ -1,6 +1,7 @@
 """Serial ports: exclusive, named by path, and quiet on opening."""
 
 import asyncio
+import errno
 import os
 import termios
 from collections.abc import Callable
@@ -10,9 +11,10 @@ import serial
 
 from drivers.observation import SourceAuth
 from drivers.profile import ModemLines
-from gateway.ports.port import PortBusy, PortError, PortLost, SettingsRefused, translate
+from gateway.ports.port import PortBusy, PortError, PortLost, PortUnusable, SettingsRefused, translate
 
-READ_BYTES = 65536
+READ_BYTES = 4096
+"""Read at once: what one device says in one go must not hold up the others."""
 WRITE_TIMEOUT_S = 10.0
 """Longer than the longest frame takes at 1,200 baud; a line that does not drain by then is lost."""
 
@@ -69,7 +71,9 @@ class SerialPort:
         if "exclusively lock" in str(error):  # pyserial gives this case no errno of its own
             return PortBusy(port=self.name)
         cause = error if error.errno else error.__context__
-        return translate(cause if isinstance(cause, OSError) else OSError(), self.name)
+        return translate(
+            cause if isinstance(cause, OSError) else OSError(errno.ENOTTY, "no tty"), self.name, PortUnusable
+        )
 
     async def read(self) -> bytes:
         """What has arrived. Raises `PortLost` when the line hangs up (unplugged, pty closed)."""

@@ -5,9 +5,10 @@ import contextlib
 import socket
 
 from drivers.observation import SourceAuth
-from gateway.ports.port import PortLost, translate
+from gateway.ports.port import HostUnknown, PortLost, PortUnusable, translate
 
-READ_BYTES = 65536
+READ_BYTES = 4096
+"""Read at once. Parsing 64 kB of a device that floods us would hold up the other devices for 0.2 s each time."""
 CONNECT_TIMEOUT_S = 10.0
 WRITE_TIMEOUT_S = 10.0
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
@@ -74,17 +75,17 @@ class TcpPort(_Stream):
         self._host, self._port = host, port
 
     async def open(self) -> None:
-        """Connect within ten seconds. Raises `PortSilent`, `PortAbsent`, `PortLost`."""
+        """Connect within ten seconds. Raises `PortSilent`, `HostUnknown`, `PortUnusable`."""
         await self.close()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 self._take(*await asyncio.open_connection(self._host, self._port))
         except socket.gaierror as error:
-            raise translate(OSError(2, "unknown host"), self.name) from error
+            raise HostUnknown(port=self.name) from error
         except TimeoutError as error:
             raise translate(TimeoutError(110, "timeout"), self.name) from error
         except OSError as error:
-            raise translate(error, self.name) from error
+            raise translate(error, self.name, PortUnusable) from error
 
     async def release(self) -> None:
         """The same as `close()`."""
@@ -108,7 +109,7 @@ class TcpListenPort(_Stream):
             try:
                 self._server = await asyncio.start_server(self._accept, self._host, self._port)
             except OSError as error:
-                raise translate(error, self.name) from error
+                raise translate(error, self.name, PortUnusable) from error
         while self._next is None:
             self._called.clear()
             await self._called.wait()

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from drivers import catalog
 from drivers.contract import Block, Fault, Output, Read
-from drivers.observation import AnyObservation, Device, Numeric
+from drivers.observation import Alert, AnyObservation, Device, Numeric
 from drivers.profile import Allowed, Profile, Protocol
 from gateway.clock import Clock
 from gateway.device import RegisterDevice, Setup, StreamDevice
@@ -29,10 +29,10 @@ class Script(Struct):
 
     answers: dict[bytes, Output]
     farewell: Output = Output()
-    born: list[int] = []
+    hello: Output = Output()
 
     def start(self, now: float) -> Output:
-        return Output()
+        return self.hello
 
     def receive(self, data: bytes, now: float) -> Output:
         return self.answers.get(data, Output())
@@ -159,6 +159,68 @@ def test_a_refused_commit_sends_the_refusal_and_never_the_acknowledgement(monkey
     assert log == [NAK, ["Device"], ACK, "released"]
 
 
+def test_a_disk_that_refuses_neither_starts_a_polling_driver_again_nor_loses_its_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fresh driver would call the ventilator at each refusal, and an alarm's end would never be told."""
+    off = Alert(presence="off", alert="technical", priority="low", validity="valid")
+    on = Alert(presence="on", alert="technical", priority="low", validity="valid")
+    number = Numeric(value=None, unit="", validity="not_available", category="measurement")
+    script = Script(
+        {b"a": Output(observations=(off, number), send=b"ask", frames=1), b"b": Output(observations=(on,), frames=1)},
+        hello=Output(send=b"bye"),
+    )
+    log, sink, device, journal = play(monkeypatch, script, [b"a", b"b"], refuse=1)
+    assert log == [BYE, ["Numeric"], b"ask", ["Alert", "Alert"], "released"]
+    assert [seen.presence for seen in sink.kept if isinstance(seen, Alert)] == ["off", "on"]
+    assert device.state.observations == 2
+    assert journal.count("CommitRefused") == journal.count("settled") == 1
+
+
+def test_events_that_wait_for_the_disk_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.device.OWED_EVENTS", 2)
+    script = Script({b"a": Output(observations=(SEEN,))})
+    _log, sink, device, journal = play(monkeypatch, script, [b"a"] * 5, refuse=4)
+    assert device.state.faults["event_dropped"] == 2
+    assert len(sink.kept) == 3
+    assert journal.count("CommitRefused") == 1
+
+
+def test_the_goodbye_is_said_with_a_full_disk_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script({}, farewell=Output(send=BYE, observations=(SEEN,)))
+    log, _, _, _ = play(monkeypatch, script, [], turns=3, refuse=9)
+    assert log == [BYE, "released"]
+
+
+def test_a_task_that_failed_begins_with_a_driver_that_believes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one took the result for stored, and would drop the analyzer's repeat of it, acknowledged."""
+    born: list[Script] = []
+
+    def create(*_: object) -> Script:
+        born.append(Script({b"x": Output(observations=(SEEN,))}))
+        return born[-1]
+
+    class Broken(Sink):
+        async def put(self, observations: Sequence[AnyObservation]) -> None:
+            raise RuntimeError("a defect")
+
+    async def go() -> None:
+        monkeypatch.setattr(catalog, "create", create)
+        log: list[Any] = []
+        port = GatedPort(Port([b"x"], log), SendGate((), 1, may_send=True))  # type: ignore[arg-type]
+        device = StreamDevice(Setup("dev", profile(), {}), port, Broken(log), Clock(), Journal(StringIO()))
+        with pytest.raises(RuntimeError):
+            await device.run()
+        used = device._driver
+        again = asyncio.create_task(device.run())
+        await REAL_SLEEP(0)
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
+        assert device._driver is not used
+
+    asyncio.run(go())
+
+
 def test_a_lost_port_is_said_once_published_once_and_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Script({b"x": Output(observations=(SEEN,))})
     gone = PortLost(port="memory", detail="hang-up")
@@ -168,6 +230,21 @@ def test_a_lost_port_is_said_once_published_once_and_opened_again(monkeypatch: p
     assert states == ["connected", "disconnected", "connected"]
     assert log[-1] == "released"
     assert journal.count('"PortLost"') == 1
+
+
+def test_a_port_that_falls_away_without_a_good_frame_is_called_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        if seconds:
+            pauses.append(seconds)
+        await REAL_SLEEP(0)
+
+    monkeypatch.setattr("gateway.device.BACKOFF_S", (1.0, 2.0, 4.0))
+    monkeypatch.setattr("gateway.device.asyncio.sleep", sleep)
+    gone = PortLost(port="memory", detail="reset")
+    play(monkeypatch, Script({b"good": Output(frames=1)}), [gone, gone, gone, gone, b"good", gone, gone])
+    assert pauses == [1.0, 2.0, 4.0, 4.0, 1.0, 2.0]
 
 
 def test_unverified_bytes_end_the_sending_until_a_good_frame(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +258,34 @@ def test_unverified_bytes_end_the_sending_until_a_good_frame(monkeypatch: pytest
     assert device.state.unsent["silenced"] == 2
     assert "Silenced" in journal
     assert device.state.faults == {"checksum": 1}
+
+
+def test_bytes_that_are_no_frame_end_the_sending_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a wrong baud rate makes of an answer holds no frame that could be rejected."""
+    answers = {b"\xff": Output(faults=(Fault("noise"),), send=b"ask"), b"good": Output(frames=1, send=b"ask")}
+    log, _, device, journal = play(monkeypatch, Script(answers), [b"\xff", b"good"], asks=True)
+    assert log == [b"ask", "released"]
+    assert device.state.unsent["silenced"] == 1
+    assert "Silenced" in journal
+
+
+def test_a_flood_that_is_already_here_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = [0]
+
+    async def go() -> None:
+        monkeypatch.setattr(catalog, "create", lambda *_: Script({}))
+        port = Port([b"x"] * 1000, [])
+        gated = GatedPort(port, SendGate((), 1, may_send=True))  # type: ignore[arg-type]
+        device = StreamDevice(Setup("dev", profile(), {}), gated, Sink([]), Clock(), Journal(StringIO()))
+        task = asyncio.create_task(device.run())
+        for _turn in range(10):
+            await REAL_SLEEP(0)
+            taken.append(1000 - len(port._arriving))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(go())
+    assert max(later - earlier for earlier, later in zip(taken, taken[1:], strict=False)) <= 1
 
 
 def test_what_the_profile_does_not_allow_is_held_back_and_said(monkeypatch: pytest.MonkeyPatch) -> None:

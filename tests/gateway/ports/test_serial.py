@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drivers.profile import ModemLines
-from gateway.ports.port import PortAbsent, PortBusy, PortForbidden, PortLost, translate
+from gateway.ports.port import PortAbsent, PortBusy, PortForbidden, PortLost, PortUnusable, translate
 from gateway.ports.serial import SerialPort
 
 
@@ -82,6 +82,13 @@ def test_cancelled_read_loses_nothing() -> None:
 def test_absent_port(tmp_path: Path) -> None:
     with pytest.raises(PortAbsent, match="by-path"):
         asyncio.run(make(tmp_path / "nothing").open())
+
+
+def test_what_is_no_serial_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path, tmp_path / "file"):
+        with pytest.raises(PortUnusable, match="really the device's port"):
+            asyncio.run(make(path).open())
 
 
 def test_two_users_of_one_port() -> None:

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from gateway.ports.port import PortAbsent, PortBusy, PortLost, PortSilent
+from gateway.ports.port import HostUnknown, PortBusy, PortLost, PortSilent, PortUnusable
 from gateway.ports.tcp import TcpListenPort, TcpPort
 
 
@@ -71,7 +71,7 @@ def test_nobody_there() -> None:
 
 
 def test_unknown_host() -> None:
-    with pytest.raises(PortAbsent):
+    with pytest.raises(HostUnknown):
         asyncio.run(TcpPort("no-such-host.invalid", 1).open())
 
 
@@ -84,6 +84,11 @@ def test_address_in_use() -> None:
                 await TcpListenPort("127.0.0.1", holder.getsockname()[1]).open()
 
     asyncio.run(play())
+
+
+def test_an_address_that_is_not_this_box() -> None:
+    with pytest.raises(PortUnusable, match="address"):
+        asyncio.run(TcpListenPort("192.0.2.1", 4001).open())  # TEST-NET-1: never ours, and nothing is sent
 
 
 def test_closed_port_says_so() -> None:
