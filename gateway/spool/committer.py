@@ -140,9 +140,10 @@ class Committer:
                 if owed or (name in wanted and len(self._lanes[name].buffer)):
                     batches[name] = self._lanes[name].buffer.take(owed)
             results: dict[Lane, _Stored | OSError] = {}
+            defect: Exception | None = None
             if batches:
                 loop = asyncio.get_running_loop()
-                results = await loop.run_in_executor(self._worker, self._write, batches)
+                results, defect = await loop.run_in_executor(self._worker, self._write, batches)
             for name, result in results.items():
                 self._settle(name, batches[name], result)
             stored = [name for name, result in results.items() if isinstance(result, _Stored)]
@@ -154,18 +155,26 @@ class Committer:
             observations = tuple(each.observation for each in batches[name].items)
             for listener in self.listeners:
                 listener(name, batches[name].first, observations)
+        if defect is not None:
+            raise defect
 
-    def _write(self, batches: dict[Lane, Batch]) -> dict[Lane, _Stored | OSError]:
-        """In the worker: events first, so that a gap record is on disk before what follows the gap."""
+    def _write(self, batches: dict[Lane, Batch]) -> tuple[dict[Lane, _Stored | OSError], Exception | None]:
+        """In the worker: events first, so that a gap record is on disk before what follows the gap.
+
+        A defect of ours is told like a refusal of the disk, so that nobody waits for ever, and raised afterwards.
+        """
         results: dict[Lane, _Stored | OSError] = {}
+        defect: Exception | None = None
         for name, batch in batches.items():
-            frames = frames_of(name, self._epoch, batch, self._frame_bytes)
             try:
+                frames = frames_of(name, self._epoch, batch, self._frame_bytes)
                 runs = self._lanes[name].writer.write(frames)
                 results[name] = _Stored(runs, sum(len(frame.payload) for frame in frames))
             except OSError as error:
                 results[name] = error
-        return results
+            except Exception as error:  # noqa: BLE001
+                results[name], defect = OSError(type(error).__name__), error
+        return results, defect
 
     def _settle(self, name: Lane, batch: Batch, result: _Stored | OSError) -> None:
         lane = self._lanes[name]

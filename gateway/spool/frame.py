@@ -30,8 +30,6 @@ _HEAD = struct.Struct("<4sBBBBIQQQII")
 _CRC = struct.Struct("<I")
 HEAD_BYTES = _HEAD.size + _CRC.size
 OVERHEAD_BYTES = HEAD_BYTES + _CRC.size
-TERMINATOR = bytes(HEAD_BYTES)
-"""Written behind every commit: what an earlier life of the segment left there is not taken for a torn frame."""
 
 
 class Position(Struct, frozen=True, order=True):
@@ -104,6 +102,15 @@ def parse_head(data: bytes, at: int) -> FrameHead | None:
     return FrameHead(lane, content, epoch, segment, first, count, length)
 
 
+def encode_end(lane: Lane, epoch: int, segment: int, first: int) -> bytes:
+    """The end mark, written behind every commit and overwritten by the next: `first` is the number that would follow.
+
+    Where it is missing something was torn, cut or damaged; where it stands nothing behind it counts, whatever an
+    earlier life of the segment left there.
+    """
+    return encode_frame(Frame(lane, epoch, first, 0, END_OF_SEGMENT, b""), segment)
+
+
 class Seen(Struct, frozen=True):
     """A good frame met on a walk; `end` is the offset behind it in the walked bytes."""
 
@@ -118,24 +125,24 @@ class Walk:
 
     Frames of another segment number, of another epoch or out of order are leftovers of a recycled file, not ours.
     After the walk: `end` is the offset behind the last good frame, `last` its sequence number, and `state` says how
-    it ended: `clean`, `sealed` (end mark, `sealed_at` = the sequence number it expects next), `torn` (bytes that are
-    no frame; `torn_last` = the last observation a readable head among them names, else 0), or `unfinished`
-    (trouble, and `data` is only a window).
+    it ended: `ended` (end mark up to offset `mark_end`, `ended_at` = the number it expects next), `full` (no room for
+    another frame), `torn` (bytes that are no frame; `torn_last` = the last observation a readable head among them
+    names, else 0), or `unfinished` (trouble, and `data` is only a window).
     """
 
     def __init__(self, data: bytes, lane: Lane, segment: int, epoch: int, last: int) -> None:
         self._data, self._lane, self._segment = data, LANE_CODE[lane], segment
         self.epoch, self.last = epoch, last
-        self.end, self.torn_last, self.sealed_at = 0, 0, 0
-        self.state: Literal["clean", "sealed", "torn", "unfinished"] = "clean"
+        self.end, self.torn_last, self.mark_end, self.ended_at = 0, 0, 0, 0
+        self.state: Literal["full", "ended", "torn", "unfinished"] = "full"
 
     def frames(self, *, is_whole: bool = True, may_stop: bool = True) -> Iterator[Seen]:
-        """The good frames in order. `may_stop`: the data may end behind a frame without end mark or terminator."""
+        """The good frames in order. `may_stop`: the data may end behind a frame without an end mark."""
         at, is_damaged = 0, False
         while True:
             head = self._ours(at)
             if head is None or not self._is_intact(head, at):
-                if head is None and not is_damaged and self._stops_at(at, may_stop):
+                if may_stop and not is_damaged and len(self._data) - at < OVERHEAD_BYTES:
                     return
                 self.torn_last = max(self.torn_last, head.last if head else 0)
                 following = self._find(at + 1) if is_whole else None
@@ -146,7 +153,7 @@ class Walk:
                 continue
             at += OVERHEAD_BYTES + head.length
             if head.content == END_OF_SEGMENT:
-                self.state, self.sealed_at = "sealed", head.first
+                self.state, self.mark_end, self.ended_at = "ended", at, head.first
                 return
             self.last, self.end, self.torn_last = head.last, at, 0
             yield Seen(at, head, self._data[at - 4 - head.length : at - 4], is_damaged)
@@ -164,12 +171,6 @@ class Walk:
             return False
         (crc,) = _CRC.unpack_from(self._data, stop)
         return bool(crc == zlib.crc32(memoryview(self._data)[at:stop]))
-
-    def _stops_at(self, at: int, may_stop: bool) -> bool:
-        rest = self._data[at : at + HEAD_BYTES]
-        if len(rest) < HEAD_BYTES:
-            return may_stop
-        return rest == TERMINATOR and self._find(at + 1) is None
 
     def _find(self, at: int) -> int | None:
         while (at := self._data.find(MAGIC, at)) >= 0:

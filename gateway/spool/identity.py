@@ -68,13 +68,10 @@ def next_identity(stored: Identity | None, witnesses: Iterable[tuple[str, int]])
     Where the file is damaged, the newest witness says whose spool it is; without any it is a new spool. The epoch is
     above every one seen.
     """
-    seen = [(epoch, spool) for spool, epoch in witnesses if stored is None or spool == stored.id]
-    if stored is not None:
-        return Identity(stored.id, max([stored.epoch, *(epoch for epoch, _ in seen)]) + 1)
-    if not seen:
-        return Identity(secrets.token_hex(8), 1)
-    epoch, spool = max(seen)
-    return Identity(spool, epoch + 1)
+    seen = sorted((epoch, spool) for spool, epoch in witnesses)
+    known = stored.id if stored else next((spool for _, spool in reversed(seen) if spool), secrets.token_hex(8))
+    epochs = [epoch for epoch, spool in seen if spool in (known, "")]
+    return Identity(known, max([stored.epoch if stored else 0, *epochs]) + 1)
 
 
 def write_identity(folder: Path, identity: Identity, disk: Disk) -> None:

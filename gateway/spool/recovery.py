@@ -56,12 +56,16 @@ class LaneFound(Struct):
 
 
 def witnesses(folder: Path) -> list[tuple[str, int]]:
-    """The (spool id, epoch) of every segment head and cursor slot, recycled segments and such set aside included."""
+    """The (spool id, epoch) of every segment head and cursor slot, recycled segments and such set aside included.
+
+    A file's name tells an epoch but no id: that stays empty.
+    """
     seen: list[tuple[str, int]] = []
     for lane in LANES:
         for kind in ("seg", "free", "bad"):
-            heads = (parse_head(read_bytes(path, HEAD_BYTES)) for _, path in named(folder / lane, kind))
-            seen += [(head.spool, head.epoch) for head in heads if head]
+            for name, path in named(folder / lane, kind):
+                head = parse_head(read_bytes(path, HEAD_BYTES))
+                seen.append((head.spool, head.epoch) if head else ("", name.epoch))
         seen += [(slot.spool, slot.epoch) for _, slot in read_slots(folder / lane / CURSOR, lane)]
     return seen
 
@@ -148,9 +152,9 @@ class LaneRecovery:
             self._set_aside(path)
             self._unreadable.add(name.number)
             return None
-        if following is None and not seen.is_sealed:
+        if following is None:
             with contextlib.suppress(OSError):  # it can be read as it is; the next start tries again
-                seal(seen.run, self._lane, self._disk)
+                seal(seen, self._lane, self._disk)
         return seen.run
 
     def _set_aside(self, path: Path) -> None:

@@ -20,13 +20,11 @@ from msgspec import Struct
 from drivers.observation import Lane
 from gateway.spool.disk import Disk
 from gateway.spool.frame import (
-    END_OF_SEGMENT,
     SUITE_CRC,
     VERSION,
-    Frame,
     Position,
     Walk,
-    encode_frame,
+    encode_end,
 )
 
 MAGIC = b"JSRS"
@@ -169,7 +167,8 @@ class Scan(Struct):
     torn_bytes: int = 0
     torn_last: int = 0
     """The last observation that the torn bytes name; 0 if they name none."""
-    is_sealed: bool = False
+    mark_end: int = 0
+    """Offset behind the end mark; 0 if there is none."""
     is_blank: bool = False
     """It never held a frame of this number: made or recycled, then the power went."""
 
@@ -185,36 +184,42 @@ def scan(path: Path, lane: Lane, name: Name, segment_bytes: int, before: Positio
     lost: list[tuple[int, int]] = []
     for seen in walk.frames(may_stop=len(data) >= (head.size if head and is_ours else segment_bytes)):
         if before is not None and Position(seen.head.epoch, seen.head.last) > before:
-            return Scan(run, found, tuple(lost), is_sealed=True)
+            return Scan(run, found, tuple(lost))
         if seen.is_after_damage and seen.head.first > run.last + 1:
             lost.append((run.last + 1, seen.head.first - 1))
         run.last, run.end = seen.head.last, HEAD_BYTES + seen.end
         found += 1
     run.is_damaged = bool(lost)
-    if walk.state == "sealed" and walk.sealed_at > run.last + 1:
-        lost.append((run.last + 1, walk.sealed_at - 1))
-        run.last, run.is_damaged = walk.sealed_at - 1, True
-    is_blank = not found and _is_blank(data, head, is_ours=is_ours, is_clean=walk.state == "clean")
+    if walk.state == "ended" and walk.ended_at > run.last + 1:
+        lost.append((run.last + 1, walk.ended_at - 1))
+        run.last, run.is_damaged = walk.ended_at - 1, True
+    is_blank = not found and _is_blank(data, head, is_ours=is_ours)
     torn = max(1, len(data.rstrip(b"\0")) - run.end) if walk.state == "torn" and not is_blank else 0
-    return Scan(run, found, tuple(lost), torn, walk.torn_last, walk.state == "sealed", is_blank)
+    mark_end = HEAD_BYTES + walk.mark_end if walk.mark_end else 0
+    return Scan(run, found, tuple(lost), torn, walk.torn_last, mark_end, is_blank)
 
 
-def _is_blank(data: bytes, head: SegmentHead | None, *, is_ours: bool, is_clean: bool) -> bool:
+def _is_blank(data: bytes, head: SegmentHead | None, *, is_ours: bool) -> bool:
     if is_ours:
-        return is_clean  # its head landed and no frame did, before the power went
+        return not any(data[HEAD_BYTES:])  # its head landed and no frame did, before the power went
     return head is not None or (len(data) >= HEAD_BYTES and not any(data[:HEAD_BYTES]))
 
 
-def seal(run: Run, lane: Lane, disk: Disk) -> None:
-    """End a segment that is not written any more: an end mark behind its last frame, and no room kept after it.
+def seal(seen: Scan, lane: Lane, disk: Disk) -> None:
+    """Close a segment that is not written any more: an end mark behind its last frame, and no room kept after it.
 
-    The mark tells a segment that was closed from one that somebody or something cut. Raises OSError.
+    Raises OSError.
     """
-    mark = encode_frame(Frame(lane, run.epoch, run.last + 1, 0, END_OF_SEGMENT, b""), run.number)
+    run = seen.run
+    mark = b"" if seen.mark_end else encode_end(lane, run.epoch, run.number, run.last + 1)
+    end = seen.mark_end or run.end + len(mark)
+    if run.path.stat().st_size == end:
+        return
     fd = os.open(run.path, os.O_RDWR)
     try:
-        disk.write(fd, mark, run.end)
-        os.ftruncate(fd, run.end + len(mark))
+        if mark:
+            disk.write(fd, mark, run.end)
+        os.ftruncate(fd, end)
         disk.flush(fd)
     finally:
         os.close(fd)

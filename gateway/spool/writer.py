@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from drivers.observation import Lane
 from gateway.spool.disk import Disk
-from gateway.spool.frame import LANE_CODE, OVERHEAD_BYTES, TERMINATOR, Frame, encode_frame
+from gateway.spool.frame import LANE_CODE, OVERHEAD_BYTES, Frame, encode_end, encode_frame
 from gateway.spool.segment import (
     HEAD_BYTES,
     Name,
@@ -68,7 +68,7 @@ class LaneWriter:
                 segment = _Open(segment.fd, _copy(segment.run))
                 touched[segment.fd] = segment
                 rest = self._append(segment, rest, previous)
-        except OSError:
+        except Exception:  # an OSError, or a defect of ours: either way nothing of it is stored
             self._give_up(began, touched)
             raise
         self._settle(segment, touched, previous)
@@ -139,8 +139,9 @@ class LaneWriter:
                 break
             parts.append(encode_frame(frame, run.number))
             run.end, run.last, taken = run.end + size, frame.last, taken + 1
-        terminator = TERMINATOR if run.end + len(TERMINATOR) <= self._segment_bytes else b""
-        self._disk.write(segment.fd, b"".join([*parts, terminator]), offset)
+        if segment.has_room(OVERHEAD_BYTES, self._segment_bytes):
+            parts.append(encode_end(self._lane, run.epoch, run.number, run.last + 1))
+        self._disk.write(segment.fd, b"".join(parts), offset)
         self._disk.flush(segment.fd)
         if not offset:
             self._disk.sync_folder(self._folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.observation import Gap
+from drivers.observation import Gap, Lane
 from gateway.spool import frame, segment
 from gateway.spool.acked import Acked, without_holes
 from gateway.spool.cursor import SLOT_BYTES, Slot, encode_slot, parse_slot
@@ -105,7 +105,10 @@ def test_a_torn_tail_is_cut_and_counted_once(tmp_path: Path) -> None:
     run(filled(tmp_path, 2))
     path = segments(tmp_path)[-1]
     lost = frame.encode_frame(frame.Frame("event", 1, 3, 4, 1, b"x" * 200), 1)
-    data = path.read_bytes().rstrip(b"\0")
+    data = path.read_bytes()
+    walk = frame.Walk(data[segment.HEAD_BYTES :], "event", 1, 1, 0)
+    assert len(list(walk.frames())) == 2
+    data = data[: segment.HEAD_BYTES + walk.end]
     path.write_bytes((data + lost[:100]).ljust(SEGMENT, b"\0"))
     spool = opened(tmp_path)
     assert told(spool) == [(1, 3, 6, "torn_tail")]
@@ -277,8 +280,26 @@ def test_next_identity() -> None:
     assert next_identity(Identity("ab" * 8, 4), []) == Identity("ab" * 8, 5)
     assert next_identity(Identity("ab" * 8, 4), [("ab" * 8, 9), ("cd" * 8, 20)]) == Identity("ab" * 8, 10)
     assert next_identity(None, [("ab" * 8, 9), ("cd" * 8, 3)]) == Identity("ab" * 8, 10)
+    assert next_identity(None, [("", 12), ("ab" * 8, 9)]) == Identity("ab" * 8, 13)
+    assert next_identity(None, [("", 12)]).epoch == 13
     assert next_identity(None, []).epoch == 1
     assert next_identity(None, []).id != next_identity(None, []).id
+
+
+def test_head_and_identity_both_gone(tmp_path: Path) -> None:
+    """What can still be read keeps its place before everything new, under a new spool id."""
+
+    async def work() -> None:
+        await filled(tmp_path, 0, 2)
+        (tmp_path / "identity").unlink()
+        path = segments(tmp_path)[0]
+        path.write_bytes(b"\xff" * segment.HEAD_BYTES + path.read_bytes()[segment.HEAD_BYTES :])
+        spool = opened(tmp_path)
+        await spool.put([alert(1)])
+        assert list(stored(spool, "event")) == [("event", 2, 1), ("event", 2, 2), ("event", 3, 1)]
+        await spool.close()
+
+    run(work())
 
 
 def test_identity_line() -> None:
@@ -343,6 +364,29 @@ def test_cursor_slots_alternate(tmp_path: Path) -> None:
     run(work())
 
 
+def test_the_slot_that_holds_is_not_written_before_the_other_is_flushed(tmp_path: Path) -> None:
+    async def work() -> None:
+        spool = opened(tmp_path)
+        await spool.put([alert(number) for number in range(9)])
+        spool.acknowledge("event", 1, 2)
+        await spool.tick(60)
+        await spool.close()
+        path = tmp_path / "event" / "cursor"
+        before = path.read_bytes()
+        spool = opened(tmp_path)
+        for upto in (3, 4, 5):
+            spool.acknowledge("event", 1, upto)
+            await spool.tick(1)
+        after = path.read_bytes()
+        slots = [
+            parse_slot(data[at : at + SLOT_BYTES], "event") for data in (before, after) for at in (0, SLOT_BYTES)
+        ]
+        assert sorted(each.released.seq for each in slots if each) == [2, 2, 5]
+        await spool.close()
+
+    run(work())
+
+
 def test_slot_codec() -> None:
     slot = Slot(5, "ab" * 8, 7, Position(6, 3), ((6, 5, 9), (7, 1, 2)))
     data = encode_slot(slot, "wave").ljust(SLOT_BYTES, b"\0")
@@ -367,6 +411,20 @@ def test_what_a_newer_version_wrote_is_left_alone(tmp_path: Path) -> None:
     assert len(spool.recovery.gaps) == 1
     run(spool.close())
     assert next((tmp_path / "event").glob("*.bad")).read_bytes() == bytes(data)
+
+
+def test_a_walk_gives_only_this_segment_s_frames_in_order() -> None:
+    """Leftovers of a recycled file, each in turn behind a good frame, and a good one behind them."""
+
+    def made(first: int, epoch: int = 5, number: int = 3, lane: Lane = "event") -> bytes:
+        return frame.encode_frame(frame.Frame(lane, epoch, first, 2, 1, b"x" * 9), number)
+
+    for stale in (made(13, epoch=4), made(13, number=2), made(13, lane="wave"), made(9), made(11)):
+        walk = frame.Walk(made(11) + stale + made(15), "event", 3, 5, 10)
+        assert [(seen.head.first, seen.is_after_damage) for seen in walk.frames()] == [(11, False), (15, True)]
+        walk = frame.Walk(made(11) + frame.encode_end("event", 5, 3, 13) + stale, "event", 3, 5, 10)
+        assert [seen.head.first for seen in walk.frames()] == [11]
+        assert walk.state == "ended"
 
 
 @pytest.mark.parametrize(

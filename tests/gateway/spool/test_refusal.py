@@ -213,6 +213,11 @@ def test_a_failed_cursor_frees_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         await spool.tick(2)
         assert len(list((tmp_path / "event").glob("*.seg"))) == 1
         assert len(list((tmp_path / "event").glob("*.free"))) == 2
+        for number in range(30):
+            await spool.put([alert(number, 1000)])
+        spool.acknowledge("event", 1, 38)
+        await spool.tick(3)
+        assert len(list((tmp_path / "event").glob("*.free"))) == 4, "more are given back"
         await spool.close()
 
     run(work())

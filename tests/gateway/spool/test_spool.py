@@ -121,6 +121,34 @@ def test_a_cancelled_put_leaves_the_spool_whole(tmp_path: Path) -> None:
     run(work())
 
 
+def test_a_cancelled_timer_leaves_the_commit_alone(tmp_path: Path) -> None:
+    async def work() -> None:
+        gate, entered = threading.Event(), threading.Event()
+
+        def slow(fd: int) -> None:
+            entered.set()
+            assert gate.wait(10)
+
+        gate.set()
+        spool = Spool.open(tmp_path, flush=slow)
+        seen: list[int] = []
+        spool.listen(lambda lane, first, observations: seen.append(first))
+        await spool.put([numeric(1)])
+        gate.clear()
+        entered.clear()
+        beat = asyncio.create_task(spool.tick(1))
+        while not entered.is_set():
+            await asyncio.sleep(0.001)
+        beat.cancel()
+        await asyncio.gather(beat, return_exceptions=True)
+        gate.set()
+        await spool.put([numeric(2)])
+        await spool.close()
+        assert seen == [1, 2]
+
+    run(work())
+
+
 def test_wait_commit_gives_up(tmp_path: Path) -> None:
     async def work() -> None:
         spool = opened(tmp_path)
