@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from drivers.observation import AnyObservation, Lane, stamp
+from gateway.errors import JisrError
+from gateway.language import N_
 
 CLIENTS = 16
 BACKLOG_BYTES = 1 << 20
@@ -33,6 +35,15 @@ class Want(Struct, frozen=True):
     device: str = ""
 
 
+class FeedUnusable(JisrError):
+    """The socket cannot be made."""
+
+    sentence = N_(
+        "socket = {path}: cannot be made ({detail}). The devices are read all the same; "
+        "jisr watch and jisr record will find nothing."
+    )
+
+
 class Feed:
     """The server side. `status` is asked each second while a client wants it."""
 
@@ -42,11 +53,17 @@ class Feed:
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
-        """Listen; only this account can connect."""
-        self._path.unlink(missing_ok=True)
+        """Listen; only this account can connect. Raises `FeedUnusable`."""
+        try:
+            self._path.parent.mkdir(exist_ok=True)  # /run is empty after each start of the machine
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FeedUnusable(path=self._path, detail=error.strerror) from error
         before = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(self._serve, str(self._path), limit=REQUEST_BYTES)
+        except OSError as error:
+            raise FeedUnusable(path=self._path, detail=error.strerror) from error
         finally:
             os.umask(before)
 

@@ -64,7 +64,9 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
         description=_("Jisr reads medical devices that were never made to be connected, and delivers what they say."),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"jisr {version('jisr')}")
+    parser.add_argument(
+        "--version", action="version", version=f"jisr {version('jisr')}", help=_("show the version and exit")
+    )
     parser.add_argument("--lang", choices=language.LANGUAGES, help=_("language of what is said"))
     commands = parser.add_subparsers(dest="command", metavar=_("COMMAND"), required=True)
     for name, line in COMMANDS.items():

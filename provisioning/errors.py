@@ -10,16 +10,52 @@ class AskedWrongly(JisrError):
     exit_code = 2
 
 
-class NoSuchName(AskedWrongly):
-    """A driver or profile that is not in the catalog."""
+class NoSuchDriver(AskedWrongly):
+    """A driver that is not in the catalog."""
 
-    sentence = N_("There is no {kind} named {name}. There are: {known}.")
+    sentence = N_("There is no driver named {name}. There are: {known}.")
+
+
+class NoSuchProfile(AskedWrongly):
+    """A profile that the driver does not have."""
+
+    sentence = N_("There is no profile named {name}. There are: {known}.")
+
+
+class ChooseProfile(AskedWrongly):
+    """The driver has several profiles."""
+
+    sentence = N_("Several device families speak this protocol: name one with --profile. There are: {known}.")
+
+
+class NoSuchSimulator(AskedWrongly):
+    """A simulator that is not there."""
+
+    sentence = N_("There is no simulator named {name}. There are: {known}.")
+
+
+class NoSuchOption(AskedWrongly):
+    """An option that the driver or simulator does not have."""
+
+    sentence = N_("{owner} has no option {name}. It has: {known}.")
 
 
 class BadOption(AskedWrongly):
-    """An option the driver does not have, or cannot read."""
+    """A value of an option that cannot be read."""
 
-    sentence = N_("The driver {driver} cannot take these options: {detail}.")
+    sentence = N_("{owner} cannot take these options: {detail}.")
+
+
+class BadOptionValue(AskedWrongly):
+    """A value of a driver's option of another kind."""
+
+    sentence = N_("{owner}: {name} = {value} cannot be used. What would be right: {expected}.")
+
+
+class OtherRecording(AskedWrongly):
+    """Registers for a driver of byte streams, or the other way round."""
+
+    sentence = N_("{file}: this recording was not made with the driver {driver}, nor with one that is like it.")
 
 
 class BadChunk(AskedWrongly):

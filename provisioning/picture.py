@@ -14,6 +14,9 @@ from gateway.language import N_, _
 from provisioning.attach import Seen
 
 VALUES_SHOWN = 7
+NOTES_SHOWN = 4
+FRAME_ROWS = 11
+"""Border, headings, lanes, the platform's line, and one more for it and for a note that need two."""
 Labels = Mapping[str, Mapping[str, str]]
 """Device name to vendor code to what a person reads."""
 LINKS = {
@@ -60,24 +63,27 @@ class Board:
         while len(values) > VALUES_SHOWN:
             values.pop(next(iter(values)))
 
-    def render(self) -> RenderableType:
-        """The picture as it is now."""
-        parts: list[RenderableType] = [self._devices(), self._delivery()]
-        if self.notes:
-            parts.append(Text("\n".join(self.notes[-4:]), style="cyan"))
+    def render(self, height: int) -> RenderableType:
+        """The picture as it is now, for a terminal of that many rows: it shows fewer values rather than no ledger."""
+        notes = self.notes[-NOTES_SHOWN if height > 30 else -2 :]
+        room = (height - FRAME_ROWS - len(notes)) // max(1, len(self._status.get("devices", {})))
+        parts: list[RenderableType] = [self._devices(max(1, min(room, VALUES_SHOWN))), self._lanes(), self._link()]
+        if notes:
+            parts.append(Text("\n".join(notes), style="cyan"))
         return Panel(Group(*parts), title="Jisr جسر", border_style="blue")
 
-    def _devices(self) -> Table:
+    def _devices(self, rows: int) -> Table:
         table = Table(expand=True, box=None, pad_edge=False)
-        for heading in (_("Device"), _("Link"), _("Observations"), _("Last values")):
-            table.add_column(heading, overflow="fold")
+        for heading in (_("Device"), _("Link"), _("Observations")):
+            table.add_column(heading, no_wrap=True)
+        table.add_column(_("Last values"), no_wrap=True, overflow="ellipsis", ratio=1)
         for name, state in self._status.get("devices", {}).items():
             colour, word = LINKS.get(state["connection"], ("white", state["connection"]))
-            values = "\n".join(self._values.get(name, {}).values()) or state["why"]
+            values = "\n".join(list(self._values.get(name, {}).values())[-rows:]) or state["why"]
             table.add_row(name, Text(_(word), style=colour), str(state["observations"]), values)
         return table
 
-    def _delivery(self) -> Table:
+    def _lanes(self) -> Table:
         table = Table(expand=True, box=None, pad_edge=False)
         for heading in (_("Lane"), _("Committed"), _("Waiting"), _("Bytes waiting")):
             table.add_column(heading)
@@ -85,24 +91,26 @@ class Board:
         for lane, committed in self._status.get("committed", {}).items():
             waiting = depth.get(lane, {"observations": 0, "bytes": 0})
             table.add_row(lane, str(committed), str(waiting["observations"]), str(waiting["bytes"]))
-        link = self._status.get("uplink", {})
-        up = link.get("connected", False)
-        state = Text(_("platform connected") if up else _("platform unreachable"), style="green" if up else "red")
-        table.add_row(state, "", "", str(link.get("last_error", "") if not up else ""))
         return table
+
+    def _link(self) -> Text:
+        link = self._status.get("uplink", {})
+        if link.get("connected", False):
+            return Text(_("platform connected"), style="green")
+        return Text(f"{_('platform unreachable')}  {link.get('last_error', '')}", style="red")
 
 
 def describe(seen: AnyObservation, name: str) -> str:
-    """One observation in a few words; empty for what a picture does not show."""
+    """One observation in a few words, value and doubt first: a narrow column cuts the name. Empty: not shown."""
     match seen:
         case Numeric():
             value = "—" if seen.value is None else str(seen.value)
-            return f"{name}  {value} {'' if seen.unit == '1' else seen.unit}{_doubt(seen)}"
+            return f"{value} {'' if seen.unit == '1' else seen.unit}{_doubt(seen)}  {name}"
         case Enumeration():
-            return f"{name}  {seen.value or '—'}"
+            return f"{seen.value or '—'}  {name}"
         case Result():
             value = "—" if seen.value is None else f"{seen.comparator}{seen.value}"
-            return f"{seen.specimen}  {name}  {value} {seen.vendor_unit} [{seen.status}]{_doubt(seen)}"
+            return f"{seen.specimen}  {value} {seen.vendor_unit}{_doubt(seen)}  {name} [{seen.status}]"
         case Alert():
             return f"{seen.presence} {seen.priority}  {seen.vendor.text if seen.vendor else name}"
         case _:

@@ -217,7 +217,7 @@ class DeviceCheck:
             return None
         file = self._folder / name
         try:
-            text = read_text(file, "profile = ")
+            text = read_text(file, "profile = ", self._folder)
         except FileProblem as bad:
             self._checker.refuse((*path, "profile"), bad)
             return None

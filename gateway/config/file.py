@@ -103,27 +103,27 @@ REVOCATION_LIST = Holds(rb"-----BEGIN X509 CRL-----", NotARevocationList)
 ACK_KEY = Holds(rb"\A\s*[0-9A-Fa-f]{64}\s*\Z", NotAnAckKey, is_secret=True)
 
 
-def read_text(path: Path, key: str = "") -> str:
-    """A text file; a byte order mark at its start is left out. Raises a `FileProblem`."""
-    data = _read(path, key)
+def read_text(path: Path, key: str = "", folder: Path = Path()) -> str:
+    """A text file, looked for in `folder`; a byte order mark at its start is left out. Raises a `FileProblem`."""
+    data = _read(path, key, folder)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileNotText(key=key, file=path, at=error.start) from error
 
 
-def check_file(path: Path, key: str, holds: Holds) -> None:
+def check_file(path: Path, key: str, holds: Holds, folder: Path) -> None:
     """A file that the configuration names under `key`. Raises a `FileProblem`."""
-    data = _read(path, f"{key} = ")
+    data = _read(path, f"{key} = ", folder)
+    if not re.search(holds.pattern, data):
+        raise holds.refusal(key=f"{key} = ", file=path)
     if holds.is_secret:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & OTHERS:
             raise FileOpenToOthers(key=f"{key} = ", file=path, mode=f"{mode:04o}")
-    if not re.search(holds.pattern, data):
-        raise holds.refusal(key=f"{key} = ", file=path)
 
 
-def _read(path: Path, key: str) -> bytes:
+def _read(path: Path, key: str, folder: Path) -> bytes:
     try:
         if path.is_dir():
             raise FileIsFolder(key=key, file=path)
@@ -132,7 +132,7 @@ def _read(path: Path, key: str) -> bytes:
         with path.open("rb") as file:
             data = file.read(LIMIT_BYTES + 1)
     except FileNotFoundError as error:
-        raise FileAbsent(key=key, file=path, folder=path.parent) from error
+        raise FileAbsent(key=key, file=path, folder=folder.absolute()) from error
     except OSError as error:
         raise FileUnreadable(key=key, file=path, reason=error.strerror) from error
     except ValueError as error:  # a NUL, or a letter the file system's encoding does not have

@@ -14,6 +14,7 @@ TOO_LONG = N_("a number with too many digits")
 TOO_DEEP = N_("lists or tables inside one another, too many levels deep")
 QUOTED = N_("text stands between quotation marks: {line}")
 ONE_VALUE = N_("key = value, with text between quotation marks, on one line")
+TWICE = N_("A table that is there already")
 ONCE = N_("each key once, and each table once")
 
 MESSAGES = (
@@ -34,6 +35,7 @@ MESSAGES = (
 )
 """What tomli says, so that it can be said in French; the few sentences with a fact inside stay English."""
 
+_TWICE = re.compile(r"Cannot (declare|mutate immutable namespace|redefine namespace) \(.*\)( twice)?")
 _BARE = re.compile(r"\s*(?P<key>[A-Za-z0-9_-]+)\s*=\s*(?P<value>[^\s\"'\[{#][^#\"']*?)\s*(?:#.*)?")
 
 
@@ -44,7 +46,8 @@ def parse_toml(text: str, file: str) -> dict[str, Any] | Problem:
     except tomli.TOMLDecodeError as error:
         at = error.lineno
         line = text.split("\n")[at - 1] if at else ""
-        found = say(NOT_TOML, words=say(error.msg), column=error.colno)
+        words = TWICE if _TWICE.fullmatch(error.msg) else error.msg
+        found = say(NOT_TOML, words=say(words), column=error.colno)
         return Problem.of(file, at, found, _hint(error.msg, line))
     except RecursionError:
         return Problem.of(file, _deepest(text), say(TOO_DEEP), say(ONE_VALUE))

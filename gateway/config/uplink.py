@@ -56,16 +56,16 @@ def check_uplink(checker: Checker, raw: Mapping[str, Any], good: Mapping[str, An
         except BadValue as bad:
             checker.refuse((*path, "broker"), bad)
     for key, name in good.get("tls", {}).items():
-        _check_file(checker, (*path, "tls", key), folder / name)
+        _check_file(checker, (*path, "tls", key), folder, name)
     if "ack_key" in good:
-        _check_file(checker, (*path, "ack_key"), folder / good["ack_key"])
+        _check_file(checker, (*path, "ack_key"), folder, good["ack_key"])
     elif raw.get("ack", "platform") == "platform" and "ack_key" not in {*raw, *checker.misspelt_in(path)}:
         checker.missing((*path, "ack", "ack_key"), '[uplink] (ack = "platform")', right_for(FilePath))
 
 
-def _check_file(checker: Checker, path: tuple[str, ...], file: Path) -> None:
+def _check_file(checker: Checker, path: tuple[str, ...], folder: Path, name: str) -> None:
     key = path[-1]
     try:
-        check_file(file, key, TLS_FILES.get(key, ACK_KEY))
+        check_file(folder / name, key, TLS_FILES.get(key, ACK_KEY), folder)
     except FileProblem as bad:
         checker.refuse(path, bad)

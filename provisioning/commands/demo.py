@@ -41,7 +41,13 @@ class PartFailed(JisrError):
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments of `jisr demo`."""
-    parser.add_argument("--seconds", type=float, default=30.0, help=_("how long the devices speak (at least 10)"))
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=30.0,
+        metavar=_("SECONDS"),
+        help=_("how long the devices speak (at least 10)"),
+    )
     parser.add_argument("--json", action="store_true", help=_("no picture; one JSON object at the end"))
     parser.epilog = _("Example: jisr demo --seconds 20 --json")
 
@@ -76,8 +82,8 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 def _drawn(play: "_Play") -> dict[str, Any]:
     from rich.live import Live  # noqa: PLC0415 - the extra `screen`, only needed for a picture
 
-    with Live(play.board.render(), refresh_per_second=4) as live:
-        return asyncio.run(play.run(lambda: live.update(play.board.render())))
+    with Live(refresh_per_second=4) as live:
+        return asyncio.run(play.run(lambda: live.update(play.board.render(live.console.height))))
 
 
 class _Play:

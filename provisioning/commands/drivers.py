@@ -9,7 +9,7 @@ from drivers import catalog
 from drivers.profile import Profile
 from gateway import language
 from gateway.language import N_, _
-from provisioning.errors import NoSuchName
+from provisioning.errors import NoSuchDriver
 
 TIERS = {
     "sketch": N_("document only"),
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """List what can be read; 2 for a driver that does not exist."""
     names = [arguments.name] if arguments.name else list(catalog.DRIVERS)
     if arguments.name not in ("", *catalog.DRIVERS):
-        raise NoSuchName(kind="driver", name=arguments.name, known=", ".join(catalog.DRIVERS))
+        raise NoSuchDriver(name=arguments.name, known=", ".join(catalog.DRIVERS))
     if arguments.json:
         found = {name: {key: _facts(profile) for key, profile in catalog.profiles(name).items()} for name in names}
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found, enc_hook=str), indent=1).decode() + "\n")

@@ -12,7 +12,7 @@ from gateway.clock import Clock
 from gateway.config import load
 from gateway.errors import JisrError
 from gateway.language import N_, _
-from provisioning.attach import lines, socket_of
+from provisioning.attach import NoAgent, lines, socket_of
 from provisioning.capture import Header
 from provisioning.commands.check import DEFAULT
 
@@ -29,7 +29,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("device", metavar=_("DEVICE"), help=_("device name in the configuration"))
     parser.add_argument("output", type=Path, metavar=_("OUTPUT"), help=_("file to write; it must not exist"))
     parser.add_argument("--config", type=Path, default=DEFAULT, metavar=_("FILE"), help=_("configuration file"))
-    parser.add_argument("--seconds", type=float, default=0.0, help=_("stop after this long (0: at Ctrl-C)"))
+    parser.add_argument(
+        "--seconds", type=float, default=0.0, metavar=_("SECONDS"), help=_("stop after this long (0: at Ctrl-C)")
+    )
     parser.epilog = _(
         "Example: jisr record labo-hemato hemato.jsonl --seconds 600\n"
         "A recording holds what the device sent, patient data too: keep it as you keep a record."
@@ -45,9 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
         output = arguments.output.open("xb")
     except OSError as error:
         raise CannotWrite(file=arguments.output, detail=error.strerror) from error
-    with output:
-        output.write(msgspec.json.encode(header) + b"\n")
-        kept = asyncio.run(_record(socket, arguments.device, arguments.seconds, output))
+    try:
+        with output:
+            output.write(msgspec.json.encode(header) + b"\n")
+            kept = asyncio.run(_record(socket, arguments.device, arguments.seconds, output))
+    except NoAgent:
+        arguments.output.unlink()  # nothing was recorded: the name is free for the next try
+        raise
     sys.stderr.write(_("{count} bytes recorded in {file}.").format(count=kept, file=arguments.output) + "\n")
     return 0
 

@@ -14,18 +14,28 @@ from drivers.contract import Block, Output, Read, RegisterDriver, StreamDriver
 from drivers.observation import stamp, to_json
 from drivers.profile import Profile
 from drivers.quality import Gate
+from gateway.config.check import right_for
 from gateway.language import _
 from provisioning.capture import BITS, Piece, read_capture
-from provisioning.errors import BadChunk, BadOption, NoSuchName
+from provisioning.errors import (
+    BadChunk,
+    BadOption,
+    BadOptionValue,
+    ChooseProfile,
+    NoSuchDriver,
+    NoSuchOption,
+    NoSuchProfile,
+    OtherRecording,
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments of `jisr replay`."""
     parser.add_argument("file", type=Path, metavar=_("FILE"), help=_("what jisr record wrote, or raw bytes (.bin)"))
-    parser.add_argument("--driver", required=True, help=_("driver name, see jisr drivers"))
-    parser.add_argument("--profile", default="", help=_("device family, see jisr drivers"))
-    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help=_("a driver option"))
-    parser.add_argument("--chunk", default="", metavar="random:SEED", help=_("cut the bytes elsewhere, at random"))
+    parser.add_argument("--driver", required=True, metavar=_("DRIVER"), help=_("driver name, see jisr drivers"))
+    parser.add_argument("--profile", default="", metavar=_("PROFILE"), help=_("device family, see jisr drivers"))
+    parser.add_argument("--option", action="append", default=[], metavar=_("KEY=VALUE"), help=_("a driver option"))
+    parser.add_argument("--chunk", default="", metavar=_("random:SEED"), help=_("cut the bytes elsewhere, at random"))
     parser.add_argument("--faults", action="store_true", help=_("print what was refused as well, and why"))
     parser.epilog = _("Example: jisr replay ward.jsonl --driver draeger_medibus --profile evita_4 --faults")
 
@@ -36,7 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     cut = _cutter(arguments.chunk)
     driver = make_driver(profile, arguments.option)
     replay = _Replay(profile, driver, sys.stdout.buffer, show_faults=arguments.faults)
+    has_registers = "modbus" in profile.protocol.ports
     for piece in read_capture(arguments.file):
+        if bool(piece.table) != has_registers:
+            raise OtherRecording(file=arguments.file, driver=profile.driver)
         replay.play(piece, cut)
     replay.end()
     sys.stdout.flush()
@@ -44,23 +57,33 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def choose_profile(driver: str, name: str) -> Profile:
-    """The profile by name or map file. Raises `NoSuchName`."""
+    """The profile by name or map file. Raises `NoSuchDriver`, `ChooseProfile`, `NoSuchProfile`."""
     try:
         return catalog.profile(driver, name)
     except catalog.UnknownName as error:
-        raise NoSuchName(kind=error.kind, name=error.name or "-", known=", ".join(error.known)) from error
+        kind = NoSuchDriver if error.kind == "driver" else NoSuchProfile if error.name else ChooseProfile
+        raise kind(name=error.name, known=", ".join(error.known)) from error
 
 
 def make_driver(profile: Profile, options: list[str]) -> StreamDriver | RegisterDriver:
-    """A driver with `key=value` options from the command line. Raises `BadOption`."""
+    """A driver with `key=value` options as typed. Raises `NoSuchOption`, `BadOptionValue`, `BadOption`."""
+    kind = catalog.driver_class(profile.driver).Options
+    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
     parsed: dict[str, Any] = {}
     for option in options:
         key, _equals, value = option.partition("=")
+        if key not in known:
+            raise NoSuchOption(owner=profile.driver, name=key, known=", ".join(known))
         parsed[key] = value.split(",") if "," in value else value
+        try:
+            msgspec.convert(parsed[key], known[key], strict=False)
+        except msgspec.ValidationError as error:
+            right = right_for(known[key]).text()
+            raise BadOptionValue(owner=profile.driver, name=key, value=value, expected=right) from error
     try:
         return catalog.create(profile, parsed, strict=False)
     except msgspec.ValidationError as error:
-        raise BadOption(driver=profile.driver, detail=error) from error
+        raise BadOption(owner=profile.driver, detail=error) from error
 
 
 def _cutter(chunk: str) -> random.Random | None:

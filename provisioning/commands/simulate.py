@@ -3,15 +3,23 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
 
-from gateway.language import _
-from provisioning.errors import BadAddress, BadOption, NoSuchFault, NoSuchName
+from gateway.errors import JisrError
+from gateway.language import N_, _
+from provisioning.errors import BadAddress, BadOption, NoSuchFault, NoSuchOption, NoSuchSimulator
 from simulators.devices.catalog import SIMULATORS
 from simulators.devices.runner import connect_tcp, serve_pty, serve_tcp
 from simulators.devices.simulator import Simulator
+
+
+class NoPlace(JisrError):
+    """The pseudo-terminal's link or the TCP port cannot be had."""
+
+    sentence = N_("{place}: the simulator cannot be there ({detail}). Choose another place.")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -19,18 +27,22 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar=_("NAME"), help=_("one of: {known}").format(known=", ".join(SIMULATORS)))
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--pty", type=Path, metavar=_("LINK"), help=_("a pseudo-terminal; LINK will point at it"))
-    where.add_argument("--listen", metavar="HOST:PORT", help=_("be called over TCP"))
-    where.add_argument("--connect", metavar="HOST:PORT", help=_("call over TCP"))
-    parser.add_argument("--fault", action="append", default=[], help=_("a bad habit; --fault list shows them"))
-    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help=_("a simulator option"))
-    parser.add_argument("--seed", type=int, default=0, help=_("the same seed gives the same device"))
+    where.add_argument("--listen", metavar=_("HOST:PORT"), help=_("be called over TCP"))
+    where.add_argument("--connect", metavar=_("HOST:PORT"), help=_("call over TCP"))
+    parser.add_argument(
+        "--fault", metavar=_("FAULT"), action="append", default=[], help=_("a bad habit; --fault list shows them")
+    )
+    parser.add_argument("--option", action="append", default=[], metavar=_("KEY=VALUE"), help=_("a simulator option"))
+    parser.add_argument(
+        "--seed", metavar=_("NUMBER"), type=int, default=0, help=_("the same seed gives the same device")
+    )
     parser.epilog = _("Example: jisr simulate draeger_medibus --pty /tmp/ventilator --fault garbage")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
     if arguments.name not in SIMULATORS:
-        raise NoSuchName(kind="simulator", name=arguments.name, known=", ".join(SIMULATORS))
+        raise NoSuchSimulator(name=arguments.name, known=", ".join(SIMULATORS))
     maker = SIMULATORS[arguments.name]
     if "list" in arguments.fault:
         sys.stdout.write("\n".join(sorted(maker.FAULTS)) + "\n")
@@ -39,12 +51,21 @@ def run(arguments: argparse.Namespace) -> int:
         if fault not in maker.FAULTS:
             raise NoSuchFault(name=fault, known=", ".join(sorted(maker.FAULTS)))
     options = dict(option.partition("=")[::2] for option in arguments.option)
+    for name in options:
+        if name not in maker.OPTIONS:
+            raise NoSuchOption(owner=arguments.name, name=name, known=", ".join(sorted(maker.OPTIONS)))
     try:
         simulator = maker(seed=arguments.seed, faults=frozenset(arguments.fault), options=options)
     except ValueError as error:
-        raise BadOption(driver=arguments.name, detail=error) from error
-    with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_serve(simulator, arguments))
+        raise BadOption(owner=arguments.name, detail=error) from error
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(_serve(simulator, arguments))
+    except OSError as error:
+        place = arguments.pty or arguments.listen or arguments.connect
+        # asyncio wraps what the system said in words of its own
+        detail = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise NoPlace(place=place, detail=detail) from error
     return 0
 
 

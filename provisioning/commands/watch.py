@@ -19,7 +19,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("device", nargs="?", default="", metavar=_("DEVICE"), help=_("only this device"))
     parser.add_argument("--config", type=Path, default=DEFAULT, metavar=_("FILE"), help=_("configuration file"))
     parser.add_argument("--json", action="store_true", help=_("canonical JSON, one observation a line"))
-    parser.add_argument("--seconds", type=float, default=0.0, help=_("stop after this long (0: at Ctrl-C)"))
+    parser.add_argument(
+        "--seconds", type=float, default=0.0, metavar=_("SECONDS"), help=_("stop after this long (0: at Ctrl-C)")
+    )
     parser.epilog = _("Example: jisr watch rea-lit4-vent --config jisr.toml")
 
 
@@ -53,7 +55,7 @@ async def _draw(socket: Path, device: str, config: Path) -> None:
     from provisioning.picture import Board, labels_of  # noqa: PLC0415
 
     board = Board(labels_of(load(config), language.current()))
-    with Live(board.render(), refresh_per_second=4, screen=False) as live:
+    with Live(refresh_per_second=4, screen=False) as live:
         async for line in lines(socket, ("observation", "status"), device):
             board.take(line)
-            live.update(board.render())
+            live.update(board.render(live.console.height))

@@ -50,7 +50,10 @@ class _Come(NamedTuple):
 
 
 class Consumer:
-    """Connects as the common name of `identity` with a persistent session. `on_observation` sees each new one."""
+    """Connects as the common name of `identity` with a persistent session.
+
+    `on_observation` sees each new one; `on_link` is told why there is no connection, and "" when there is one.
+    """
 
     def __init__(  # noqa: PLR0913
         self,
@@ -63,11 +66,12 @@ class Consumer:
         host: str = "localhost",
         client_id: str = "platform",
         on_observation: Callable[[AnyObservation], None] | None = None,
+        on_link: Callable[[str], None] | None = None,
     ) -> None:
-        self._archive = Archive(database)
-        self._lock = threading.Lock()
         self._key = decode_key(ack_key.read_text(encoding="ascii"))
+        self._lock = threading.Lock()
         self._show = on_observation or (lambda _observation: None)
+        self._tell = on_link or (lambda _why: None)
         self._come: queue.SimpleQueue[_Come | None] = queue.SimpleQueue()
         self._connection = 0
         self._worker = threading.Thread(target=self._work, name="consumer", daemon=True)
@@ -81,9 +85,11 @@ class Consumer:
             CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True
         )
         self._client.tls_set_context(context)
+        self._archive = Archive(database)  # last: files that cannot be read leave no empty store behind
         self._client.reconnect_delay_set(1, 2)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
+        self._client.on_connect_fail = lambda *_: self._tell("no connection")
         self._client.on_message = lambda _c, _u, message: self._come.put(_Come(self._connection, message))
         self._client.on_subscribe = lambda *_: self.ready.set()
         hello = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -118,11 +124,14 @@ class Consumer:
 
     def _on_connect(self, client: Client, _u: object, _f: ConnectFlags, reason: ReasonCode, _p: object) -> None:
         self._connection += 1
+        self._tell(str(reason) if reason.is_failure else "")
         if not reason.is_failure:
             client.subscribe(ALL_GATEWAYS, 1)
 
-    def _on_disconnect(self, _c: Client, _u: object, _f: DisconnectFlags, _r: ReasonCode, _p: object) -> None:
+    def _on_disconnect(self, _c: Client, _u: object, _f: DisconnectFlags, reason: ReasonCode, _p: object) -> None:
         self.ready.clear()
+        if reason.is_failure:
+            self._tell(str(reason))
 
     def _work(self) -> None:
         while True:

@@ -8,7 +8,7 @@ import pytest
 from gateway import clock, language
 from gateway.errors import JisrError
 from gateway.journal import Journal
-from gateway.ports.port import PortAbsent
+from gateway.ports.port import PortAbsent, PortLost
 
 
 def test_an_instant_has_three_things() -> None:
@@ -81,3 +81,13 @@ def test_an_error_speaks_both_languages() -> None:
         assert "/dev/x" in error.text()
     finally:
         language.choose("en")
+
+
+def test_what_the_system_says_inside_a_sentence_is_told_in_french_too() -> None:
+    language.choose("fr")
+    try:
+        told = PortLost(port="serial:/dev/x", detail="hang-up").text()
+    finally:
+        language.choose("en")
+    assert "hang-up" not in told
+    assert "serial:/dev/x" in told

@@ -3,14 +3,19 @@
 import asyncio
 import stat
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from msgspec import Struct
 
 from drivers.observation import Numeric, Vendor
-from gateway.feed import BACKLOG_BYTES, CLIENTS, Feed
+from gateway.agent import Agent
+from gateway.config import Config, GatewayConfig, SpoolConfig, TlsFiles, UplinkConfig
+from gateway.feed import BACKLOG_BYTES, CLIENTS, Feed, FeedUnusable
+from gateway.journal import Journal
 
 SEEN = Numeric(
     device="vent",
@@ -110,3 +115,41 @@ def test_nonsense_too_many_and_too_slow(tmp_path: Path) -> None:
     refused, turned_away, waiting = asyncio.run(go())
     assert (refused, turned_away) == (b"", b"")
     assert waiting < BACKLOG_BYTES + 1000
+
+
+def test_the_folder_of_the_socket_is_made(tmp_path: Path) -> None:
+    async def go() -> bool:
+        served = feed(tmp_path / "run" / "agent.sock")
+        await served.open()
+        is_there = (tmp_path / "run" / "agent.sock").exists()
+        await served.close()
+        return is_there
+
+    assert asyncio.run(go())
+
+
+@pytest.mark.parametrize("place", ["file/agent.sock", "gone/gone/agent.sock", "folder"])
+def test_a_socket_that_cannot_be_made(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FeedUnusable, match="read all the same"):
+        asyncio.run(feed(tmp_path / place).open())
+
+
+def test_the_agent_reads_on_without_its_socket(tmp_path: Path) -> None:
+    tls = TlsFiles(ca="none", certificate="none", key="none")
+    config = Config(
+        gateway=GatewayConfig(id="gw", site="site", socket=str(tmp_path / "gone" / "gone" / "agent.sock")),
+        uplink=UplinkConfig(broker="mqtts://localhost:1", tls=tls, ack="broker"),
+        spool=SpoolConfig(path=str(tmp_path / "spool")),
+    )
+    said = StringIO()
+
+    async def go() -> None:
+        stop = asyncio.Event()
+        stop.set()
+        await Agent(config, Journal(said)).run(stop)
+
+    asyncio.run(go())
+    assert "FeedUnusable" in said.getvalue()
+    assert '"event": "stopped"' in said.getvalue()

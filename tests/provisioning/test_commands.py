@@ -1,6 +1,8 @@
 """Each command as it is typed: what it prints in both languages, and how it ends."""
 
 import json
+import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +55,13 @@ def test_help_in_both_languages_with_an_example(capsysbinary: Any, command: str)
     assert code == 0
     assert "Exemple : jisr" in french_help
     assert "show this help" not in french_help
+    assert not {"SECONDS", "PROFILE", "VALUE", "SEED", "HOST", "FAULT"} & set(re.findall(r"[A-Z]+", french_help))
 
 
 def test_version_and_general_help(capsysbinary: Any) -> None:
     assert run(capsysbinary, "--version")[1].startswith("jisr 0.")
     listed = run(capsysbinary, "--lang=fr", "--help")[1]
+    assert "program's version" not in listed
     assert all(command in listed for command in COMMANDS)
     code, _, err = run(capsysbinary, "nonsense")
     assert code == 2
@@ -112,7 +116,12 @@ def test_replay_of_a_register_recording(capsysbinary: Any, tmp_path: Path) -> No
     [
         (("replay", "x.bin", "--driver", "nothing"), "draeger_medibus", "n'existe pas"),
         (("replay", "x.bin", "--driver", "astm", "--profile", "no"), "sysmex_xp", "n'existe pas"),
-        (("replay", "x.bin", "--driver", "astm", "--profile", "erba_xl"), "cannot be read", "ne peut pas être lu"),
+        (("replay", "x.bin", "--driver", "astm"), "name one with --profile", "nommez-en une avec --profile"),
+        (
+            ("replay", "x.bin", "--driver", "astm", "--profile", "erba_xl"),
+            "cannot be read",
+            "aucun fichier ni dossier",
+        ),
         (
             ("replay", "x.bin", "--driver", "astm", "--profile", "erba_xl", "--chunk", "7"),
             "random:SEED",
@@ -120,14 +129,19 @@ def test_replay_of_a_register_recording(capsysbinary: Any, tmp_path: Path) -> No
         ),
         (
             ("replay", "x.bin", "--driver", "astm", "--profile", "erba_xl", "--option", "no=1"),
-            "cannot take these options",
-            "ne peut pas prendre ces options",
+            "astm has no option no",
+            "astm n'a pas d'option no",
+        ),
+        (
+            ("replay", "x.bin", "--driver", "draeger_medibus", "--profile", "evita_4", "--option", "poll_s=often"),
+            "What would be right: a number",
+            "Ce qui serait juste : un nombre",
         ),
         (("drivers", "nothing"), "registers", "n'existe pas"),
         (("simulate", "nothing", "--listen", "127.0.0.1:1"), "registers", "n'existe pas"),
         (("simulate", "astm", "--listen", "here"), "HOST:PORT", "HÔTE:PORT"),
         (("simulate", "astm", "--listen", "127.0.0.1:1", "--fault", "no"), "garbage", "défaut"),
-        (("simulate", "astm", "--listen", "127.0.0.1:1", "--option", "no=1"), "options", "options"),
+        (("simulate", "astm", "--listen", "127.0.0.1:1", "--option", "no=1"), "every_s", "n'a pas d'option no"),
         (("run", "nothing.toml"), "nothing.toml", "nothing.toml"),
         (("watch", "--config", "nothing.toml"), "nothing.toml", "nothing.toml"),
     ],
@@ -141,6 +155,46 @@ def test_wrong_questions(
         assert (code, out) == (2, "")
         assert expected in err
         assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "driver", "profile", "content"),
+    [
+        ("c.jsonl", "astm", "erba_xl", b'{"t":0,"dir":"rx","hex":"0052","table":"holding","address":1025}'),
+        ("c.jsonl", "registers", "dse_73xx", b'{"t":0,"dir":"rx","hex":"05"}'),
+        ("c.bin", "registers", "dse_73xx", b"noise"),
+    ],
+)
+def test_a_recording_of_another_kind(
+    capsysbinary: Any, tmp_path: Path, name: str, driver: str, profile: str, content: bytes
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    code, _, err = run(capsysbinary, "replay", str(file), "--driver", driver, "--profile", profile)
+    assert code == 2
+    assert f"not made with the driver {driver}" in err
+
+
+@pytest.mark.parametrize(
+    ("place", "english_words", "french_words"),
+    [
+        ("--pty=gone/link", "No such file", "aucun fichier ni dossier"),
+        ("--pty=taken", "exists", "existe déjà"),
+        ("--listen=127.0.0.1:{port}", "already in use", "déjà utilisée"),
+        ("--listen=name.invalid:4001", "name.invalid:4001", "name.invalid:4001"),
+    ],
+)
+def test_a_simulator_that_cannot_be_there(
+    capsysbinary: Any, monkeypatch: Any, tmp_path: Path, place: str, english_words: str, french_words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for lang, expected in (("en", english_words), ("fr", french_words)):
+            word = place.format(port=taken.getsockname()[1])
+            code, out, err = run(capsysbinary, "--lang", lang, "simulate", "astm", word)
+            assert (code, out) == (1, "")
+            assert expected in err
 
 
 @pytest.mark.parametrize("line", [b"nonsense", b'{"t":0,"dir":"rx","hex":"0"}', b'{"t":0,"dir":"up","hex":""}'])
@@ -195,6 +249,8 @@ def test_watch_without_an_agent(capsysbinary: Any, tmp_path: Path) -> None:
     code, _, err = run(capsysbinary, "watch", "--config", str(file), "--json")
     assert code in (1, 2)
     assert "agent" in err
+    code, _, err = run(capsysbinary, "record", "labo-hemato", str(tmp_path / "o"), "--config", str(file))
+    assert (code, (tmp_path / "o").exists()) == (1, False)
     code, _, err = run(capsysbinary, "record", "nobody", str(tmp_path / "o"), "--config", str(file))
     assert code == 2
     assert "nobody" in err or "socket" in err

@@ -397,3 +397,20 @@ def _all_of(file: Path) -> tuple[Problem, ...]:
     except ConfigErrors as errors:
         return errors.problems
     return ()
+
+
+def test_a_missing_file_is_looked_for_where_the_configuration_is(tmp_path: Path) -> None:
+    (told,) = problems_of(tmp_path, changed('ca = "ca.pem" → ca = "gone/ca.pem"'))
+    assert told.expected.endswith(f"is looked for in {tmp_path}")
+
+
+def test_a_table_that_is_declared_twice(tmp_path: Path) -> None:
+    (told,) = problems_of(tmp_path, GOOD + '\n[device]\nname = "x"\n')
+    assert "A table that is there already" in told.found
+
+
+def test_a_wrong_key_file_is_called_wrong_before_it_is_called_open(tmp_path: Path) -> None:
+    (tmp_path / "other.pem").write_text("nothing", encoding="utf-8")
+    (tmp_path / "other.pem").chmod(0o644)
+    (told,) = problems_of(tmp_path, changed('key = "gateway.key" → key = "other.pem"'))
+    assert "holds no private key" in told.found

@@ -1,7 +1,9 @@
 """The reference consumer's memory: every observation once, and a duplicate would be seen."""
 
+import contextlib
 import random
 import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -32,27 +34,44 @@ def add(archive: Archive, *frames: FrameEnvelope) -> None:
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    return Archive(tmp_path / "central.db")
+def reopened(tmp_path: Path) -> Iterator[Callable[[], Archive]]:
+    """Archives on one file; all of them are closed at the end."""
+    made: list[Archive] = []
+
+    def make() -> Archive:
+        made.append(Archive(tmp_path / "central.db"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def archive(reopened: Callable[[], Archive]) -> Archive:
+    return reopened()
+
+
+def query(tmp_path: Path, sql: str) -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(tmp_path / "central.db")) as db, db:
+        return db.execute(sql).fetchall()
 
 
 def test_rows_as_they_were_printed(archive: Archive, tmp_path: Path) -> None:
     add(archive, frame(1, 2))
-    rows = sqlite3.connect(tmp_path / "central.db").execute(
-        "SELECT gateway,spool,epoch,lane,seq,kind,device,metric,value,at FROM observations"
-    )
-    assert rows.fetchall() == [
+    rows = query(tmp_path, "SELECT gateway,spool,epoch,lane,seq,kind,device,metric,value,at FROM observations")
+    assert rows == [
         ("gw-test", "00ff", 1, "numeric", seq, "numeric", "monitor", "MDC_PULS_OXIM_SAT_O2", "97.0")
         + ("2026-11-24T09:15:02.120Z",)
         for seq in (1, 2)
     ]
 
 
-def test_again_and_out_of_order_and_after_a_restart(archive: Archive, tmp_path: Path) -> None:
+def test_again_and_out_of_order_and_after_a_restart(archive: Archive, reopened: Callable[[], Archive]) -> None:
     add(archive, frame(5, 2), frame(1, 2), frame(5, 2))
     assert archive.word_for(STREAM) == (6, [(3, 4)])
     archive.close()
-    archive = Archive(tmp_path / "central.db")
+    archive = reopened()
     add(archive, frame(3, 2), frame(1, 2))
     assert archive.word_for(STREAM) == (6, [])
     assert archive.ledger() == Ledger(6, 6, 0, 0, 0, 1)
@@ -91,19 +110,16 @@ def test_a_result_sent_twice_is_kept_and_marked(archive: Archive, tmp_path: Path
     )
     add(archive, frame(1, 1, "event", result), frame(2, 1, "event", result.replace("lab", "other")))
     add(archive, frame(3, 1, "event", result))
-    rows = sqlite3.connect(tmp_path / "central.db").execute("SELECT seq,value,duplicate_of FROM observations")
-    assert rows.fetchall() == [(1, "5.40", None), (2, "5.40", None), (3, "5.40", 1)]
+    rows = query(tmp_path, "SELECT seq,value,duplicate_of FROM observations")
+    assert rows == [(1, "5.40", None), (2, "5.40", None), (3, "5.40", 1)]
     assert archive.ledger() == Ledger(3, 3, 0, 0, 1, 0)
 
 
-def test_the_ledger_would_see_a_duplicate(archive: Archive, tmp_path: Path) -> None:
+def test_the_ledger_would_see_a_duplicate(archive: Archive, reopened: Callable[[], Archive], tmp_path: Path) -> None:
     add(archive, frame(1, 2))
-    other = sqlite3.connect(tmp_path / "central.db")
-    other.execute("DELETE FROM received")
-    other.commit()
-    other.close()
+    query(tmp_path, "DELETE FROM received")
     archive.close()
-    archive = Archive(tmp_path / "central.db")
+    archive = reopened()
     add(archive, frame(1, 1))
     assert archive.ledger().duplicates == 1
 

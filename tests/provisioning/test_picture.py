@@ -1,0 +1,61 @@
+"""The picture fits into a small terminal: fewer values, never without the platform's line."""
+
+from decimal import Decimal
+
+import pytest
+from rich.console import Console
+
+from drivers.observation import Numeric, Vendor
+from provisioning.attach import Seen
+from provisioning.picture import Board, describe
+
+DEVICES = ("vent", "labo", "gen")
+LANES = ("event", "numeric", "wave", "log")
+STATUS = {
+    "devices": {name: {"connection": "connected", "observations": 9, "why": ""} for name in DEVICES},
+    "depth": {},
+    "committed": dict.fromkeys(LANES, 3),
+    "uplink": {"connected": False, "last_error": "nobody is there"},
+}
+
+
+def drawn(width: int, height: int) -> list[str]:
+    board = Board({})
+    board.take(Seen(status=STATUS))
+    for name in DEVICES:
+        for number in range(20):
+            vendor = Vendor(f"value-{number}-with-a-long-name-that-would-be-folded-over-two-rows", "1")
+            value = Numeric(
+                device=name, value=Decimal(1), unit="1", validity="valid", category="measurement", vendor=vendor
+            )
+            board.take(Seen(observation=value))
+    board.notes += [f"{number} s  something happened" for number in range(9)]
+    console = Console(width=width, height=height, record=True, file=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(board.render(height))
+    return capture.get().splitlines()
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (100, 30), (60, 20)])
+def test_it_fits(width: int, height: int) -> None:
+    rows = drawn(width, height)
+    assert len(rows) <= height
+    text = "\n".join(rows)
+    assert all(word in text for word in (*DEVICES, *LANES, "nobody is there", "8 s  something"))
+
+
+def test_a_large_terminal_shows_more() -> None:
+    assert sum("value-" in row for row in drawn(120, 50)) == 21
+    assert 3 <= sum("value-" in row for row in drawn(120, 24)) < 21
+
+
+def test_a_narrow_column_cuts_the_name_and_never_the_doubt() -> None:
+    doubted = Numeric(
+        device="v",
+        value=Decimal("97.0"),
+        unit="%",
+        validity="questionable",
+        reason="line_noise",
+        category="measurement",
+    )
+    assert describe(doubted, "Oxygen") == "97.0 % (questionable: line_noise)  Oxygen"
