@@ -73,6 +73,7 @@ class Agent:
         """Work until `stop` is set; then goodbyes to the devices, commit, and leave the platform in order."""
         await self._open_feed()
         self._spool.listen(self._show)
+        self._spool.listen_refusals(lambda error: self._journal.say(error, "spool"))
         writer = asyncio.create_task(self._supervise("spool", self._spool.run))
         uplink = asyncio.create_task(self._supervise("uplink", self._uplink.run))
         feed = [asyncio.create_task(self._supervise("feed", self._feed.run))] if self._feed else []
@@ -158,6 +159,7 @@ class Agent:
         return show if feed else None
 
     def _show(self, lane: Lane, first: int, observations: tuple[AnyObservation, ...]) -> None:
+        self._journal.settle("spool")
         if self._feed:
             self._feed.committed(lane, self._spool.epoch, first, observations)
 

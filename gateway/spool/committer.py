@@ -14,7 +14,7 @@ from drivers.observation import LANES, AnyObservation, Lane
 from gateway.spool.acked import Range
 from gateway.spool.buffer import Batch, Buffer, Item, OwedGaps, frames_of
 from gateway.spool.cursor import Cursor
-from gateway.spool.disk import SpoolClosed, refused
+from gateway.spool.disk import CommitRefused, SpoolClosed, refused
 from gateway.spool.frame import Position
 from gateway.spool.lane import LaneIndex
 from gateway.spool.recovery import gap
@@ -22,6 +22,7 @@ from gateway.spool.segment import Run
 from gateway.spool.writer import LaneWriter
 
 Listener = Callable[[Lane, int, tuple[AnyObservation, ...]], None]
+Complaint = Callable[[CommitRefused], None]
 
 
 class OpenLane(Struct):
@@ -63,6 +64,7 @@ class Committer:
         self._is_closed = False
         self.owed = OwedGaps()
         self.listeners: list[Listener] = []
+        self.complaints: list[Complaint] = []
         self.commits = self.payload_bytes = self.refused = self.dropped = 0
 
     async def store(self, items: list[Item]) -> None:
@@ -188,6 +190,9 @@ class Committer:
                     waiter.set_result(None)
             return
         self.refused += 1
+        error = refused(result)
+        for complain in self.complaints:
+            complain(error)
         if name == "event":
             lane.buffer.forget(batch)
             self.owed.give_back(batch.gaps)
@@ -196,7 +201,7 @@ class Committer:
             self._shed(name)
         for waiter in batch.waiters:
             if not waiter.done():
-                waiter.set_exception(refused(result))
+                waiter.set_exception(error)
 
     def _shed(self, name: Lane) -> None:
         gone = self._lanes[name].buffer.shed()

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from drivers.observation import LANES, AnyObservation, Lane, lane_of
 from gateway.spool.buffer import FRAME_BYTES, Buffer, Item, item
-from gateway.spool.committer import Committer, Listener, OpenLane
+from gateway.spool.committer import Committer, Complaint, Listener, OpenLane
 from gateway.spool.cursor import Cursor
 from gateway.spool.disk import (
     CommitRefused,
@@ -146,6 +146,10 @@ class Spool:
     def listen(self, callback: Listener) -> None:
         """Call it with lane, first number and observations after each flush."""
         self._committer.listeners.append(callback)
+
+    def listen_refusals(self, callback: Complaint) -> None:
+        """Call it with the sentence each time the disk refused a commit of any lane."""
+        self._committer.complaints.append(callback)
 
     def head(self, lane: Lane) -> Position:
         """The last observation on disk."""

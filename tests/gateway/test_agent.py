@@ -52,6 +52,7 @@ def test_a_full_disk_at_the_start_delays_the_gap_records_and_nothing_else(
 
     asyncio.run(go())
     events = [json.loads(line) for line in said.getvalue().splitlines()]
-    assert [one["kind"] for one in events if one.get("subject") == "spool"] == ["DiskFull"]
+    spool = [one.get("kind", one["event"]) for one in events if one.get("subject") == "spool"]
+    assert spool == ["DiskFull", "settled"]
     assert events[-1]["event"] == "stopped"
     assert events[-1]["committed"]["event"] == 1

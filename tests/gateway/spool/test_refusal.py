@@ -252,3 +252,22 @@ def test_mixed_put_needs_its_event(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         await spool.close()
 
     run(work())
+
+
+def test_a_refusal_is_told_though_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trouble = Trouble(monkeypatch, "flush", errno.ENOSPC)
+    told: list[CommitRefused] = []
+
+    async def go() -> None:
+        spool = Spool.open(tmp_path, flush=trouble.flush)
+        spool.listen_refusals(told.append)
+        await spool.put((numeric(1),))
+        trouble.begin()
+        await spool.commit_now()
+        trouble.end()
+        await spool.commit_now()
+        assert spool.committed["numeric"] == 1
+        await spool.close()
+
+    run(go())
+    assert [type(one) for one in told] == [DiskFull]
