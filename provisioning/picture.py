@@ -1,7 +1,7 @@
 """The live picture in a terminal: devices, last values, spool, delivery."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -35,12 +35,17 @@ def labels_of(config: Config, language: str) -> Labels:
     }
 
 
+class _Shown(NamedTuple):
+    text: str
+    is_live: bool
+
+
 class Board:
     """Takes the feed's lines, draws them."""
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
-        self._values: dict[str, dict[str, str]] = {}
+        self._values: dict[str, dict[str, _Shown]] = {}
         self._status: dict[str, Any] = {}
         self.notes: list[str] = []
         self.ledger: dict[str, int] = {}
@@ -49,8 +54,16 @@ class Board:
         """One line of the feed."""
         if seen.status is not None:
             self._status = seen.status
+            self._forget_dead_links()
         if seen.observation is not None:
             self._take_observation(seen.observation)
+
+    def _forget_dead_links(self) -> None:
+        """The last value of a link that is down must not look like the present one; a laboratory result stays."""
+        for name, state in self._status.get("devices", {}).items():
+            if state["connection"] != "connected" and name in self._values:
+                kept = {code: each for code, each in self._values[name].items() if not each.is_live}
+                self._values[name] = kept
 
     def _take_observation(self, seen: AnyObservation) -> None:
         code = seen.vendor.code if seen.vendor else seen.metric
@@ -59,7 +72,7 @@ class Board:
             return
         values = self._values.setdefault(seen.device, {})
         values.pop(code, None)  # the newest stands last
-        values[code] = text
+        values[code] = _Shown(text, is_live=not isinstance(seen, Result))
         while len(values) > VALUES_SHOWN:
             values.pop(next(iter(values)))
 
@@ -79,7 +92,8 @@ class Board:
         table.add_column(_("Last values"), no_wrap=True, overflow="ellipsis", ratio=1)
         for name, state in self._status.get("devices", {}).items():
             colour, word = LINKS.get(state["connection"], ("white", state["connection"]))
-            values = "\n".join(list(self._values.get(name, {}).values())[-rows:]) or state["why"]
+            shown = [each.text for each in self._values.get(name, {}).values()][-rows:]
+            values = "\n".join(shown) or state["why"]
             table.add_row(name, Text(_(word), style=colour), str(state["observations"]), values)
         return table
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
-from drivers.observation import Numeric, Vendor
+from drivers.observation import Numeric, Result, Vendor
 from provisioning.attach import Seen
 from provisioning.picture import Board, describe
 
@@ -47,6 +47,37 @@ def test_it_fits(width: int, height: int) -> None:
 def test_a_large_terminal_shows_more() -> None:
     assert sum("value-" in row for row in drawn(120, 50)) == 21
     assert 3 <= sum("value-" in row for row in drawn(120, 24)) < 21
+
+
+def test_the_last_value_of_a_dead_link_is_gone_and_a_result_stays() -> None:
+    board = Board({})
+    value = Numeric(
+        device="vent",
+        value=Decimal(97),
+        unit="%",
+        validity="valid",
+        category="measurement",
+        vendor=Vendor("EB", "97"),
+    )
+    result = Result(
+        device="labo",
+        specimen="S1",
+        test="GLU",
+        value=Decimal("5.4"),
+        status="final",
+        identity="x",
+        validity="valid",
+        vendor=Vendor("GLU", "5.4"),
+    )
+    down = {name: {"connection": "disconnected", "observations": 1, "why": "gone"} for name in ("vent", "labo")}
+    board.take(Seen(observation=value))
+    board.take(Seen(observation=result))
+    board.take(Seen(status=STATUS | {"devices": down}))
+    console = Console(width=100, height=30, force_terminal=False)
+    with console.capture() as capture:
+        console.print(board.render(30))
+    assert "97" not in capture.get()
+    assert "5.4" in capture.get()
 
 
 def test_a_narrow_column_cuts_the_name_and_never_the_doubt() -> None:
