@@ -39,7 +39,8 @@ class Silenced(JisrError):
 
     sentence = N_(
         "{device}: what came back could not be verified, so nothing more is sent. "
-        "Check the make, the line settings and the cable; sending goes on after the next good frame."
+        "Check the make, the line settings and the cable; sending goes on after the next good frame, "
+        "or when jisr is started again."
     )
 
 
@@ -235,8 +236,8 @@ class StreamDevice(_DeviceTask):
         self._driver = cast(StreamDriver, catalog.create(self.setup.profile, self.setup.options))
 
     async def _session(self) -> None:
-        wake_at = await self._step(self._driver.start(self._clock.mono()))
         try:
+            wake_at = await self._step(self._driver.start(self._clock.mono()))
             while True:
                 data = await self._read_until(wake_at)
                 now = self._clock.mono()
@@ -304,7 +305,13 @@ class StreamDevice(_DeviceTask):
             self._journal.say(NotAllowed(device=self.setup.name, count=len(data)), f"send of {self.setup.name}")
 
     async def _goodbye(self) -> None:
-        """Tell the device that the box leaves, commit what is still read, and await the answer a moment."""
+        """Tell the device that the box leaves, commit what is still read, and await the answer a moment.
+
+        A device that was verified on this connection is the one that was named: it is told also while nothing else
+        is sent, for it raises a communication error at the bed if nobody says goodbye.
+        """
+        if self._has_verified:
+            self._port.gate.resume()
         try:
             async with asyncio.timeout(GOODBYE_S):
                 farewell = self._driver.stop(self._clock.mono())

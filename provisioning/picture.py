@@ -1,6 +1,6 @@
 """The live picture in a terminal: devices, last values, spool, delivery."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
@@ -133,9 +133,3 @@ def describe(seen: AnyObservation, name: str) -> str:
 
 def _doubt(seen: AnyObservation) -> str:
     return "" if seen.validity == "valid" else f" ({seen.validity}: {seen.reason})"
-
-
-def plain(rows: Sequence[tuple[str, object]]) -> str:
-    """A ledger without a terminal's colours: one line a row."""
-    width = max(len(name) for name, _value in rows)
-    return "".join(f"{name:<{width}}  {value}\n" for name, value in rows)

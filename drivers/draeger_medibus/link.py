@@ -55,6 +55,8 @@ class Link:
         self.is_open = False
         self.last_heard = 0.0
         """When the last character but real-time ones came."""
+        self._has_spoken = False
+        """Since the port opened: to whom we spoke, we say goodbye."""
         self._reset(0.0)
 
     def _reset(self, now: float) -> None:
@@ -85,7 +87,7 @@ class Link:
         self._out.clear()
         self._answered.clear()
         self._reset(now)
-        self.is_open = True
+        self.is_open, self._has_spoken = True, False
 
     def halt(self) -> None:
         """Nothing is sent any more, whatever comes."""
@@ -93,8 +95,11 @@ class Link:
         self._out.clear()
 
     def stop(self) -> None:
-        """Leave in order: STOP, if the device believes in the link and lets us speak."""
-        goodbye = self.is_open and self.is_up and self._suspended_at is None
+        """Leave in order: STOP, if anything was said to the device and it lets us speak.
+
+        Also before the link is up and after it was lost: the device may believe in it (manual: communication error).
+        """
+        goodbye = self.is_open and self._has_spoken and self._suspended_at is None
         self.halt()
         if goodbye:
             self._out.append(Command(STOP).to_bytes())
@@ -119,6 +124,7 @@ class Link:
         if command.code == ICC:
             self._initialise(now)
         elif command.code == STOP:
+            self._has_spoken = False
             self._forget()
             self._call_at(now + ICC_BUSY_S)
         elif command.code == TIME_CHANGED and "28" in self._due:
@@ -300,7 +306,7 @@ class Link:
 
     def _send(self, frame: bytes, now: float) -> None:
         self._out.append(frame)
-        self._last_sent = now
+        self._last_sent, self._has_spoken = now, True
 
     def take(self) -> tuple[bytes, list[Fault]]:
         """What is to be sent and what was met, once; nothing is sent while the device suspends us."""

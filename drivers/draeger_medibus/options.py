@@ -1,10 +1,12 @@
 """What the configuration may say to the driver, and what a profile fixes: cadence, curves, poll plan, device ids."""
 
+import re
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-CurveCode = Annotated[str, Meta(pattern=r"^[0-9A-F]{2}$")]
+CURVE = r"^[0-9A-F]{2}$"
+CurveCode = Annotated[str, Meta(pattern=CURVE)]
 PlanItem = Annotated[str, Meta(pattern=r"^(2[4-9A-E]|6A[2-5])$")]
 DeviceId = Annotated[str, Meta(min_length=4, max_length=4)]
 Period = Annotated[float, Meta(ge=1, le=60)]
@@ -25,7 +27,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     settings_s: SlowPeriod = 10.0
     limits_s: SlowPeriod = 10.0
     clock_s: SlowPeriod = 10.0
-    curves: tuple[CurveCode, ...] | CurveCode = ()
+    curves: tuple[CurveCode, ...] | str = ()  # msgspec 0.22 crashes on a pattern in both halves of a union
     """Real-time curves to ask for, by their code, e.g. `["00", "01"]`; none unless named."""
     report: Annotated[str, Meta(pattern=r"^(2[4-79A-E][0-9A-F]{2})?$")] = ""
     """Limit what the device reports to one data code, e.g. `24EB`; empty: all it has."""
@@ -35,6 +37,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """Device ids that the profile's table is right for; any, where empty."""
 
     def __post_init__(self) -> None:
+        if not all(re.fullmatch(CURVE, code) for code in self.curve_codes):
+            raise ValueError("a curve is named by two hexadecimal digits")
         if len(self.curve_codes) > MAX_CURVES:
             raise ValueError(f"at most {MAX_CURVES} curves")
         if len(set(self.curve_codes)) != len(self.curve_codes):

@@ -6,6 +6,8 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +19,7 @@ from gateway.errors import JisrError
 from gateway.language import N_, _
 from provisioning.attach import NoAgent, Seen, lines
 from provisioning.lab import Lab
-from provisioning.picture import Board, labels_of, plain
+from provisioning.stage import Stage, drawn
 from simulators.central.broker import find_mosquitto
 
 SHORTEST_S = 10.0
@@ -61,44 +63,35 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="jisr-demo-") as folder:
         lab = Lab(Path(folder), language.current())
         try:
-            play = _Play(lab, max(arguments.seconds, SHORTEST_S))
-            if arguments.json or not sys.stdout.isatty():
-                report = asyncio.run(play.run(lambda: None))
-            else:
-                report = _drawn(play)
+            is_drawn = sys.stdout.isatty() and not arguments.json
+            config = load(lab.write_config())
+            with drawn(config) if is_drawn else nullcontext(Stage()) as stage:
+                report = asyncio.run(_Play(lab, max(arguments.seconds, SHORTEST_S), stage).run())
         finally:
             lab.close()
     if arguments.json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
         sys.stdout.write(_ledger_text(report))
-    return 0 if report["committed"] and not report["lost"] and not report["duplicated"] else 1
+    return exit_code(report)
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _drawn(play: "_Play") -> dict[str, Any]:
-    from rich.live import Live  # noqa: PLC0415 - the extra `screen`, only needed for a picture
-
-    with Live(refresh_per_second=4) as live:
-        return asyncio.run(play.run(lambda: live.update(play.board.render(live.console.height))))
-
-
 class _Play:
     """The plot: devices speak; a cable is pulled and put back; the broker is killed and comes back; the end."""
 
-    def __init__(self, lab: Lab, seconds: float) -> None:
-        self.board = Board(labels_of(load(lab.write_config()), language.current()))
-        self._lab, self._seconds = lab, seconds
+    def __init__(self, lab: Lab, seconds: float, stage: Stage) -> None:
+        self._lab, self._seconds, self._stage = lab, seconds, stage
         self._status: dict[str, Any] = {}
         self._started = time.monotonic()
 
-    async def run(self, draw: Any) -> dict[str, Any]:
+    async def run(self) -> dict[str, Any]:
         """Play it; returns the ledger."""
         await asyncio.to_thread(self._lab.start)
-        watcher = asyncio.create_task(self._watch(draw))
+        watcher = asyncio.create_task(self._watch())
         try:
             await self._until(lambda: bool(self._status), AGENT_UP_S, "agent")
             self._started = time.monotonic()
@@ -141,37 +134,48 @@ class _Play:
             raise PartFailed(part=part, log=self._lab.tail(part)) from error
 
     def _note(self, text: str) -> None:
-        self.board.notes.append(f"{time.monotonic() - self._started:5.1f} s  {text}")
+        self._stage.note(f"{time.monotonic() - self._started:5.1f} s  {text}")
 
-    async def _watch(self, draw: Any) -> None:
+    async def _watch(self) -> None:
         while True:
             try:
                 async for seen in lines(self._lab.folder / "agent.sock", ("observation", "status")):
                     self._see(seen)
-                    draw()
             except NoAgent:
                 await asyncio.sleep(0.1)
 
     def _see(self, seen: Seen) -> None:
-        self.board.take(seen)
+        self._stage.take(seen)
         if seen.status is not None:
             self._status = seen.status
 
     async def _ledger(self, last: dict[str, Any]) -> dict[str, Any]:
-        """Compare what was committed with what the platform holds; what is still on disk may come late."""
-        committed = sum(last["committed"].values())
-        if (await asyncio.to_thread(self._lab.ledger)).distinct < committed:
+        """Compare what was committed with what the platform holds, identity by identity; the rest may come late."""
+        committed = identities(last)
+        if committed - (await asyncio.to_thread(self._lab.ledger)).identities:
             self._note(_("what was still on disk is delivered by a second start, with no device"))
-            committed += sum((await asyncio.to_thread(self._lab.deliver_rest, CATCH_UP_S)).values())
+            committed |= identities(await asyncio.to_thread(self._lab.deliver_rest, CATCH_UP_S))
         ledger = await asyncio.to_thread(self._lab.ledger)
         return {
-            "committed": committed,
-            "delivered": ledger.distinct,
-            "lost": committed - ledger.distinct,
-            "duplicated": ledger.rows - ledger.distinct,
+            "committed": len(committed),
+            "delivered": len(ledger.identities),
+            "lost": len(committed - ledger.identities),
+            "duplicated": ledger.rows - len(ledger.identities),
             "devices": ledger.devices,
             "broker": self._lab.broker_version(),
         }
+
+
+def identities(stopped: dict[str, Any]) -> set[tuple[int, str, int]]:
+    """Epoch, lane and number of all that an agent committed, from its last word."""
+    epoch = stopped.get("epoch", 0)
+    return {(epoch, lane, seq) for lane, last in stopped.get("committed", {}).items() for seq in range(1, last + 1)}
+
+
+def exit_code(report: dict[str, Any]) -> int:
+    """0 only if something was committed, and all of it arrived, and nothing else or twice."""
+    arrived_once = report["delivered"] == report["committed"] > 0
+    return 0 if arrived_once and not report["lost"] and not report["duplicated"] else 1
 
 
 def _ledger_text(report: dict[str, Any]) -> str:
@@ -184,4 +188,10 @@ def _ledger_text(report: dict[str, Any]) -> str:
     ]
     for name, device in report["devices"].items():
         rows.append((name, f"{device['observations']}  ({device['driver']})"))
-    return plain(rows)
+    return _plain(rows)
+
+
+def _plain(rows: Sequence[tuple[str, object]]) -> str:
+    """A ledger without a terminal's colours: one line a row."""
+    width = max(len(name) for name, _value in rows)
+    return "".join(f"{name:<{width}}  {value}\n" for name, value in rows)

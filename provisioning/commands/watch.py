@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from drivers.observation import to_json
-from gateway import language
 from gateway.config import load
 from gateway.language import _
 from provisioning.attach import lines, socket_of
 from provisioning.commands.check import DEFAULT
+from provisioning.stage import drawn
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -50,12 +50,6 @@ async def _print(socket: Path, device: str) -> None:
 
 
 async def _draw(socket: Path, device: str, config: Path) -> None:
-    from rich.live import Live  # noqa: PLC0415 - the extra `screen`, only needed for a picture
-
-    from provisioning.picture import Board, labels_of  # noqa: PLC0415
-
-    board = Board(labels_of(load(config), language.current()))
-    with Live(refresh_per_second=4, screen=False) as live:
+    with drawn(load(config)) as stage:
         async for line in lines(socket, ("observation", "status"), device):
-            board.take(line)
-            live.update(board.render(live.console.height))
+            stage.take(line)

@@ -130,8 +130,7 @@ def test_work_is_linear(profile: Profile) -> None:
 def test_resynchronises_within_one_frame(profile: Profile, seed: int, size: int) -> None:
     """Noise may open a frame and swallow what a frame may hold; after that all comes out as if nothing had been."""
     wire = _wire(profile)
-    if not wire:
-        pytest.skip("no test data yet")
+    assert wire, "a driver comes with test data"
     before = wire * (profile.protocol.max_frame_bytes // len(wire) + 1)
     clean, noisy = stream(profile), stream(profile)
     expected = _values_of(clean, [before], wire)

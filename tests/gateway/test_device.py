@@ -360,3 +360,10 @@ def test_register_device_reads_in_order_and_rests_after_unverified_bytes(monkeyp
     assert [block.read.address for block in shown][:2] == [1, 9]
     assert pauses[0] == 60.0
     assert device.state.faults["unverified"] >= 1
+
+
+def test_a_verified_device_is_told_goodbye_also_while_nothing_else_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {b"good": Output(frames=1), b"bad": Output(faults=(Fault("checksum", rejected=True),))}
+    script = Script(answers, farewell=Output(send=BYE))
+    assert play(monkeypatch, script, [b"good", b"bad"], asks=True)[0] == [BYE, "released"]
+    assert play(monkeypatch, script, [b"bad"], asks=True)[0] == ["released"]  # never verified: perhaps another device

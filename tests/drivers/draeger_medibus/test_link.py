@@ -294,13 +294,25 @@ def test_stop_and_its_echo() -> None:
         assert it.rx(after) == b""
 
 
-def test_stop_is_not_said_to_a_device_that_is_not_there_or_holds_us() -> None:
-    it = bench()
-    it.start()
+def test_stop_is_said_to_whoever_was_spoken_to() -> None:
+    called = bench()
+    called.start()
+    assert called.stop() == STOP  # an ICC has gone out: the device may believe in the link already
+    lost = bench().up()
+    lost.until(lost.now + 10.5)
+    assert lost.stop() == STOP
+
+
+def test_stop_is_not_said_twice_nor_to_a_device_that_holds_us() -> None:
+    it = bench().up()
+    assert it.stop() == STOP
     assert it.stop() == b""
     held = bench().up()
     held.rx(b"\x11")
     assert held.stop() == b""
+    stopped = bench().up()
+    stopped.rx(STOP)
+    assert stopped.stop() == b""
 
 
 def test_a_device_that_stops_is_left_for_ten_seconds() -> None:
