@@ -42,6 +42,7 @@ port = "serial:{vent}"
 line = "19200 8E1"
 mode = "test"
 first_trial = "no_patient"
+options = {{ curves = ["00", "01"] }}
 
 [[device]]
 name = "labo-biochimie"

@@ -38,6 +38,7 @@ class AstmDriver:
             raise TypeError("options of another driver")
         self._messages = MessageReader(profile, options)
         self._link = Receiver(self)
+        self._link.faults = self._messages.faults  # one list: the order in which things were met, at any chunking
         self._promised_from = -1
         """How many bytes of reply stood before the frame with this step's first observation; -1: there is none."""
 
@@ -77,18 +78,17 @@ class AstmDriver:
         send = bytes(link.replies)
         link.replies.clear()
         frames, link.frames = link.frames, 0
-        if not (messages.found or messages.faults or link.faults):
+        if not (messages.found or link.faults):
             return Output(send=send, wake_at=link.deadline, frames=frames)
         output = Output(
             send=send,
             observations=tuple(messages.found),
-            faults=(*link.faults, *messages.faults),
+            faults=tuple(link.faults),
             wake_at=link.deadline,
             frames=frames,
             refusal=send[: self._promised_from] + NAK if self._promised_from >= 0 else b"",
         )
         link.faults.clear()
         messages.found.clear()
-        messages.faults.clear()
         self._promised_from = -1
         return output

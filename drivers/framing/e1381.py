@@ -13,13 +13,16 @@ A byte-stream state machine: the same bytes in any split have the same effect. A
 frame may be a letter that lost a bit (`E` becomes ENQ, `D` EOT, `B` STX, `C` ETX), and so may CR (ENQ). An ACK for
 such an ENQ would tell the device that its frame, or the next, is safe; so an ENQ inside a frame or in place of its CR
 is answered only when an STX, another ENQ or a second of silence follows it, as it does when a device has restarted.
+
+Bytes outside frames are passed over. Each stretch of them, CR and LF apart, is one fault `noise` where it begins and
+ends at the next STX, ENQ or EOT: a wrong baud rate or another device on the line is seen, and a flood costs little.
 """
 
 import re
 from collections.abc import Callable
 from typing import Protocol
 
-from drivers.contract import Fault
+from drivers.contract import NOISE, Fault
 from drivers.framing.checksum import sum8
 
 STX, ETX, EOT, ENQ, ETB = 0x02, 0x03, 0x04, 0x05, 0x17
@@ -35,6 +38,8 @@ SILENCE_S = 1.0
 _BODY_BYTES = MAX_FRAME_BYTES - 6
 """FN and text: a frame without STX, ETB or ETX, two checksum digits, CR and LF."""
 _START = re.compile(rb"[\x02\x04\x05]")
+_OUTSIDE = re.compile(rb"[\r\n]*([^\r\n\x02\x04\x05][^\x02\x04\x05]*)?")
+"""What stands between frames: line ends, and then, as the group, what does not belong there."""
 _RUN = re.compile(rb"(.)\1*", re.DOTALL)
 """A character and its repetitions, so that a line stuck at one of them costs little."""
 _CONTROL = re.compile(rb"[\x00-\x06\x0a\x10-\x17\xff]")
@@ -47,6 +52,7 @@ _FRAMES_REFUSED = {
     reason: Fault(reason, rejected=True)
     for reason in ("checksum", "frame_number", "illegal_character", "length", "truncated")
 }
+_NOISE = Fault(NOISE)
 _FRAME_WITHOUT_ENQ = Fault("frame_without_enq")
 _TIMEOUT = Fault("timeout")
 _MESSAGE_LENGTH = Fault("message_length")
@@ -83,12 +89,14 @@ class Receiver:
         self.faults: list[Fault] = []
         self.frames = 0
         self.deadline: float | None = None
+        self._is_noise = False
         self._begin()
         self._reset()
 
     def reset(self) -> None:
         """Neutral state, and nothing half received."""
         self._reset()
+        self._is_noise = False
         self.deadline = None
 
     def feed(self, data: bytes, now: float) -> None:
@@ -165,12 +173,12 @@ class Receiver:
     # States: each reads `data` from `at` on, and returns how far it came.
 
     def _between(self, data: bytes, at: int) -> int:
-        found = _START.search(data, at)
-        is_block_end, self._is_block_end = self._is_block_end, False
-        if found is None:
-            return len(data)
-        is_block_end = is_block_end and found.start() == at
-        at = found.start()
+        start = at if data[at] in (STX, EOT, ENQ) else self._pass_over(data, at)
+        is_block_end, self._is_block_end = self._is_block_end and start == at, False
+        if start == len(data):
+            return start
+        self._is_noise = False
+        at = start
         if data[at] == STX:
             whole = _WHOLE.match(data, at)
             if whole and whole.end(1) - whole.start(1) <= _BODY_BYTES:
@@ -186,10 +194,22 @@ class Receiver:
             return self._answer_enquiries(data, at)
         return at + 1
 
+    def _pass_over(self, data: bytes, at: int) -> int:
+        """To the next STX, ENQ or EOT, or the end; what else stood there is one fault, however it was cut."""
+        found = _OUTSIDE.match(data, at)
+        if found is None:
+            return at
+        if found[1] and not self._is_noise:
+            self._is_noise = True
+            self.faults.append(_NOISE)
+        return found.end()
+
     def _answer_enquiries(self, data: bytes, at: int) -> int:
-        end = _run_end(data, at)
         self._open()
-        self.replies += ACK * (end - at - 1)
+        end = at + 1
+        if end < len(data) and data[end] == ENQ:
+            end = _run_end(data, at)
+            self.replies += ACK * (end - at - 1)
         return end
 
     def _text(self, data: bytes, at: int) -> int:

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from drivers.astm.messages import MAX_MESSAGE_BYTES, MAX_MESSAGE_RECORDS, MEMORY_IDENTITIES
+from drivers.contract import NOISE, Fault
 from tests.drivers.astm.wire import (
     ACK,
     END,
@@ -37,7 +38,36 @@ def test_noise_before_and_between(noise: bytes) -> None:
     pieces = one_each(HEADER, ORDER, GLUCOSE, END)
     outputs = feed(make(), [noise + piece for piece in pieces] + [noise])
     assert len(results_of(outputs)) == 1
-    assert reasons(outputs) == []
+    assert [reasons([output]) for output in outputs] == [["noise"]] * (len(pieces) + 1)
+
+
+FOREIGN = {
+    "a wrong baud rate, FF": b"\xff" * 1000,
+    "a wrong baud rate, 00": b"\x00" * 1000,
+    "HL7": b"\x0bMSH|^~\\&|LAB|H|||20260101||ORU^R01|1|P|2.3\rOBX|1|NM|GLU||5.5|mmol/L|||||F\r\x1c\r" * 20,
+    "plain text": b"GLU 5.5 mmol/L\r\nWBC 7.2 10*3/uL\r\n" * 30,
+    "a printer between line ends": b"\r\n\r\n5.5\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+@pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
+def test_what_is_no_frame_is_seen_once_a_stretch(foreign: bytes, size: int) -> None:
+    """A wrong rate or another device is no quiet line; nothing is refused by it, answered to it or lost after it."""
+    driver = make()
+    outputs = feed(driver, [foreign[at : at + size] for at in range(0, len(foreign), size)])
+    assert [fault for output in outputs for fault in output.faults] == [Fault(NOISE)]
+    assert (b"".join(output.send for output in outputs), results_of(outputs)) == (b"", [])
+    session = feed(driver, [SESSION])
+    assert (len(results_of(session)), reasons(session)) == (1, [])
+    assert reasons(feed(driver, [foreign])) == ["noise"]
+
+
+def test_a_reopened_port_counts_its_noise_anew() -> None:
+    driver = make()
+    assert reasons(feed(driver, [b"\xff", b"\xff"])) == ["noise"]
+    driver.start(2.0)
+    assert reasons(feed(driver, [b"\xff", b"\xff"])) == ["noise"]
 
 
 @pytest.mark.parametrize(
@@ -338,10 +368,18 @@ def test_a_message_beyond_its_limit_is_refused_and_the_next_is_read() -> None:
         outputs.append(driver.receive(frame(number, comment), 1.0))
         number += 1
     assert number > MAX_MESSAGE_BYTES // len(comment)
-    assert (outputs[-1].send, reasons(outputs)) == (NAK, ["message_length", "partial_message"])
+    assert (outputs[-1].send, reasons(outputs)) == (NAK, ["partial_message", "message_length"])
     refused = driver.receive(frame(number - 1, END + "\r"), 1.0)
     assert (refused.send, results_of([refused])) == (NAK, [])
     assert len(results_of(feed(driver, [EOT, SESSION]))) == 1
+
+
+def test_the_order_of_faults_is_that_of_the_line_at_any_chunking() -> None:
+    wire = ENQ + frame(1, message(HEADER)) + ENQ + b"\xff" + EOT
+    whole = make().receive(wire, 1.0)
+    driver = make()
+    pieces = [driver.receive(wire[at : at + 1], 1.0) for at in range(len(wire))]
+    assert reasons([whole]) == reasons(pieces) == ["partial_message", "noise"]
 
 
 def test_more_records_than_a_message_may_have_are_refused() -> None:

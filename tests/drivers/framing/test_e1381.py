@@ -1,10 +1,14 @@
 """The link layer alone: what is taken, what is answered, how long it waits."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.contract import NOISE, Fault
 from drivers.framing.e1381 import MAX_FRAME_BYTES, RECEIVE_TIMEOUT_S, SILENCE_S, Receiver
+from tests.contract.measure import cpu_ms
 
 ENQ, EOT, ACK, NAK = b"\x05", b"\x04", b"\x06", b"\x15"
 
@@ -115,13 +119,13 @@ def test_the_last_number_with_another_text_is_no_retransmission() -> None:
     assert line(frame(1, b"b")) == NAK
 
 
-@pytest.mark.parametrize("tail", [b"\r\n", b"\r", b"\n", b"", b"\r\r\n\n", b"noise"])
+@pytest.mark.parametrize("tail", [b"\r\n", b"\r", b"\n", b"", b"\r\r\n\n"])
 def test_line_ends_do_not_matter(tail: bytes) -> None:
     line = Line()
     line(ENQ)
     for number in (1, 2):
         assert line(frame(number, b"t")[:-2] + tail) == ACK
-    assert line.texts == [b"t", b"t"]
+    assert (line.texts, line.reasons) == ([b"t", b"t"], [])
 
 
 @pytest.mark.parametrize(
@@ -166,12 +170,68 @@ def test_an_etx_inside_the_text_ends_the_frame_and_is_refused() -> None:
     assert line.texts == []
 
 
-def test_bytes_before_stx_and_after_the_block_are_ignored() -> None:
+@pytest.mark.parametrize("step", [1, 3, 99])
+def test_bytes_outside_frames_are_passed_over_and_each_stretch_is_counted(step: int) -> None:
     line = Line()
-    assert (
-        line(b"\x00\xff\xff\x06\x15zz" + ENQ + b"zz\x00" + frame(1, b"a") + b"\xff\x00|" + frame(2, b"b")) == ACK * 3
-    )
+    sent = b"\x00\xff\xff\x06\r\n\x15zz" + ENQ + b"zz\x00" + frame(1, b"a") + b"\xff\x00|" + frame(2, b"b") + EOT
+    assert b"".join(line(sent[at : at + step]) for at in range(0, len(sent), step)) == ACK * 3
     assert line.texts == [b"a", b"b"]
+    assert line.link.faults == [Fault(NOISE)] * 3
+
+
+@pytest.mark.parametrize("step", [1, 99])
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [
+        (b"\xff\r\n\xff\r\n\xff", ["noise"]),
+        (b"\r\n\r\n", []),
+        (b"\xff" + EOT + b"\xff" + ENQ + b"\xff", ["noise"] * 3),
+        (EOT + ENQ + ENQ + EOT + b"\r\n", []),
+        (b"\xff" + frame(1, b"a") + b"\xff", ["noise", "frame_without_enq", "noise"]),
+        (ENQ + b"\x00" + frame(2, b"a") + b"\x00", ["noise", "frame_number", "noise"]),
+        (ENQ + frame(1, b"a") + b"\xff" + b"\x022b\x03zz\xff", ["noise", "checksum", "noise"]),
+        (ENQ + frame(1, b"a")[:-2] + b"\x05\n" + frame(2, b"b"), []),
+        (ENQ + frame(1, b"a")[:-2] + b"\x05\x00" + frame(2, b"b"), ["noise"]),
+    ],
+)
+def test_noise_stands_in_its_place_among_the_faults(sent: bytes, found: list[str], step: int) -> None:
+    line = Line()
+    for at in range(0, len(sent), step):
+        line(sent[at : at + step])
+    assert line.reasons == found
+
+
+@pytest.mark.parametrize("start", [ENQ, EOT], ids=["ENQ", "EOT"])
+@pytest.mark.parametrize("chunk", [16, 4096])
+def test_a_flood_of_short_stretches_is_cheap_and_leaves_nothing_behind(start: bytes, chunk: int) -> None:
+    flood = (b"\xff" + start) * (32 * 1024)
+    parts = [flood[at : at + chunk] for at in range(0, len(flood), chunk)]
+
+    def prepare() -> Callable[[], object]:
+        line = Line()
+
+        def play() -> None:
+            for part in parts:
+                line(part)
+                line.link.faults.clear()
+
+        return play
+
+    assert cpu_ms(prepare) <= 50.0
+    line = Line()
+    for part in parts:
+        line(part)
+        assert len(line.link.faults) == len(part) // 2
+        assert all(fault is line.link.faults[0] for fault in line.link.faults), "one object, however often it is said"
+        line.link.faults.clear()
+    assert line.link._body == b""
+
+
+def test_a_stretch_of_noise_goes_on_over_the_time_out() -> None:
+    line = Line()
+    line(ENQ + b"\xff", 0.0)
+    line(b"\xff", RECEIVE_TIMEOUT_S + 1)
+    assert line.reasons == ["noise", "timeout"]
 
 
 def test_a_frame_of_the_largest_size_is_taken_and_one_byte_more_is_not() -> None:
@@ -320,14 +380,14 @@ def test_thirty_seconds_without_a_frame_end_the_transfer() -> None:
     line(frame(1, b"a"), 10.0)
     line(b"noise between frames", 35.0)
     line.link.expire(10.0 + RECEIVE_TIMEOUT_S - 0.1)
-    assert line.reasons == []
+    assert line.reasons == ["noise"]
     line.link.expire(10.0 + RECEIVE_TIMEOUT_S)
-    assert line.reasons == ["timeout"]
+    assert line.reasons == ["noise", "timeout"]
     assert line.listener.discarded == 1
     assert line.link.deadline is None
     assert line(frame(2, b"b"), 41.0) == b""
     line.link.expire(100.0)
-    assert line.reasons == ["timeout", "frame_without_enq"]
+    assert line.reasons == ["noise", "timeout", "frame_without_enq"]
 
 
 def test_a_long_frame_on_a_slow_line_is_not_cut_by_the_timer() -> None:
