@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, cast
@@ -98,7 +99,7 @@ class ReadPort(Protocol):
         ...
 
 
-class _DeviceTask:
+class _DeviceTask(ABC):
     """What both kinds of device do alike. `run()` never ends by itself; cancelling it is the orderly stop."""
 
     _port: GatedPort | ReadPort
@@ -132,12 +133,13 @@ class _DeviceTask:
         finally:
             await self._release()
 
+    @abstractmethod
     def _renew(self) -> None:
         """A driver that has seen nothing: after a failure the old one may believe safe what was never stored."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _session(self) -> None:
-        raise NotImplementedError
+        """The port is open: work until it is lost."""
 
     async def _release(self) -> None:
         await self._port.close()

@@ -128,11 +128,6 @@ class Uplink:
             except TimeoutError:
                 self._journal.event("uplink_stop_late")
 
-    def say_birth(self) -> None:
-        """Devices or metrics changed: publish the birth again if connected (else it goes with the connection)."""
-        if self._session is not None:
-            self._session.say_birth()
-
     async def _live(self) -> None:
         settings, timing = self._settings, self._tools.timing
         for name in (settings.site, settings.gateway):

@@ -65,7 +65,6 @@ def test_what_prevents_a_connection_is_said_and_tried_again(
         assert journal.kinds() == {kind}
         assert uplink.link.last_error == journal.said[0].text()
         assert not uplink.link.connected
-        uplink.say_birth()  # not connected: it goes with the next connection
         await uplink.stop(1.0)
         await asyncio.wait_for(task, 1)
 
