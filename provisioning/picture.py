@@ -111,7 +111,7 @@ class Board:
         link = self._status.get("uplink", {})
         if link.get("connected", False):
             return Text(_("platform connected"), style="green")
-        return Text(f"{_('platform unreachable')}  {link.get('last_error', '')}", style="red")
+        return Text(_("platform unreachable") + "  " + link.get("last_error", ""), style="red")
 
 
 def describe(seen: AnyObservation, name: str) -> str:

@@ -1,6 +1,7 @@
 """Every sentence a person reads exists in French: none missing, doubtful or left over, and compiled as written."""
 
 import argparse
+import ast
 import re
 import sys
 from string import Formatter
@@ -9,6 +10,7 @@ import pytest
 from babel.messages import Catalog
 from babel.messages.extract import extract_from_file
 
+from tests.gates.sources import ROOT, sources
 from tools import catalogues
 
 
@@ -60,3 +62,15 @@ def test_compiled_as_written(french: Catalog) -> None:
 def test_what_argparse_says_is_there_too(french: Catalog) -> None:
     spoken = {m[1] if isinstance(m[1], str) else m[1][0] for m in extract_from_file("python", argparse.__file__)}
     assert not spoken - _sentences(french)
+
+
+def test_no_sentence_hides_inside_an_f_string() -> None:
+    """Before Python 3.12 an f-string is one token: a `_()` inside it is not found, and stays English."""
+    for source in sources(*catalogues.PACKAGES):
+        for node in ast.walk(source.tree):
+            if not isinstance(node, ast.JoinedStr):
+                continue
+            for each in ast.walk(node):
+                if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id in ("_", "N_"):
+                    hidden = isinstance(each.args[0], ast.Constant)
+                    assert not hidden, f"{source.path.relative_to(ROOT)}:{node.lineno}"
