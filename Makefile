@@ -1,7 +1,7 @@
 # The commands of this project. `make help` lists them.
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo check test docs lock translations
+.PHONY: help demo check test torture bench docs lock translations
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
@@ -25,9 +25,18 @@ test: ## all tests with their coverage floors, then the drivers' in three locale
 	tools/setup.sh test
 	tools/test.sh $(ARGS)
 
-docs: ## write the generated parts of the drivers' READMEs
+torture: ## the long proofs: 1,000 power cuts on a real file system, the whole line under faults; ARGS='--seed 7'
+	tools/setup.sh test
+	$(PYTHON) -m pytest -s --torture tests/powercut tests/e2e $(ARGS)
+
+bench: ## the delivery figures of the design, beside their targets; bench/report.json; or ARGS='wire cards'
+	tools/setup.sh test
+	$(PYTHON) -m bench $(ARGS)
+
+docs: ## write what is generated: parts of the drivers' READMEs, AsyncAPI and JSON Schema of docs/platform
 	tools/setup.sh check
 	$(PYTHON) -m tools.metrics_table
+	$(PYTHON) -m tools.platform_contract
 
 translations: ## new sentences into the French catalogue, then compile it
 	tools/setup.sh check

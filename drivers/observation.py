@@ -26,6 +26,7 @@ Mode = Literal["real", "test", "demo"]
 SourceAuth = Literal["point_to_point", "network_unauthenticated", "paired", "tls"]
 Lane = Literal["event", "numeric", "wave", "log"]
 ClockQuality = Literal["none", "floor", "device", "ntp", "signed"]
+ClockWhy = Literal["start", "sync", "signed", "step", "lost", "regular"]
 LANES: tuple[Lane, ...] = get_args(Lane)
 """Lanes by priority, highest first."""
 
@@ -164,7 +165,24 @@ class Gap(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="gap")
     last: int
 
 
-AnyObservation = Numeric | Enumeration | Waveform | Alert | Result | Device | Gap
+class Clock(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="clock"):
+    """The box's own clock: at `mono_s` of this boot it was `utc`, as far as `quality` and `error_ms` say.
+
+    With `ntp`, and with `signed` where that is also the reason, it is a point of the platform's clock map.
+    """
+
+    boot: str
+    mono_s: float
+    utc: str
+    quality: ClockQuality
+    error_ms: int | None = None
+    why: ClockWhy
+    """`sync` and `signed`: trusted from now on; `lost`: no longer; `step`: somebody moved the system's clock."""
+    step_ms: int = 0
+    """By how much it was moved since the last record."""
+
+
+AnyObservation = Numeric | Enumeration | Waveform | Alert | Result | Device | Gap | Clock
 
 _LANE: dict[type[Observation], Lane] = {Numeric: "numeric", Enumeration: "numeric", Waveform: "wave"}
 

@@ -5,23 +5,37 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from drivers.contract import Block
 from drivers.observation import AnyObservation, Lane
 from drivers.profile import Profile
 from gateway.clock import Clock
-from gateway.config import Config, DeviceConfig, line_settings, may_send, parse_port, resolved_profile
+from gateway.config import (
+    Config,
+    DeviceConfig,
+    caps_of,
+    line_settings,
+    may_send,
+    parse_budget,
+    parse_port,
+    resolved_profile,
+)
 from gateway.device import LinkState, RegisterDevice, Setup, StreamDevice
+from gateway.errors import JisrError
 from gateway.feed import Feed, FeedUnusable
 from gateway.health import birth, health, rss_mb
+from gateway.inbox import Inbox
 from gateway.journal import Journal
 from gateway.ports.gate import GatedPort, SendGate
 from gateway.ports.modbus import ModbusPort
 from gateway.ports.port import StreamPort
 from gateway.ports.serial import SerialPort
 from gateway.ports.tcp import TcpListenPort, TcpPort
+from gateway.spool.cipher import device_secret
 from gateway.spool.spool import CommitRefused, Depth, Spool
+from gateway.timekeeping import Timekeeping
+from gateway.uplink.identity import begins
 from gateway.uplink.schema import Birth, Health
 from gateway.uplink.uplink import Link, Uplink, UplinkSettings
 
@@ -49,8 +63,16 @@ class Agent:
     """Everything between the devices' ports and the platform, from a checked configuration."""
 
     def __init__(self, config: Config, journal: Journal, clock: Clock | None = None) -> None:
-        self._config, self._journal, self._clock = config, journal, clock or Clock()
-        self._spool = Spool.open(Path(config.spool.path))
+        self._config, self._journal = config, journal
+        self._clock = clock or Clock(memory=Path(config.spool.path) / "clock")
+        self._clock.floor.prove(begins(config.uplink.tls))
+        self._spool = Spool.open(
+            Path(config.spool.path),
+            secret=device_secret(Path(config.spool.secret)),
+            boot=self._clock.now().trust.boot,
+            stamp=self._stamp,
+            caps=caps_of(config.spool.caps),
+        )
         self._devices: dict[str, StreamDevice | RegisterDevice] = {}
         socket = config.gateway.socket
         self._feed = Feed(Path(socket), self.status, config.gateway.id, self._clock.mono) if socket else None
@@ -60,10 +82,14 @@ class Agent:
             broker=config.uplink.broker,
             ack=config.uplink.ack,
             encoding=config.uplink.encoding,
+            budget=parse_budget(config.uplink.budget),
             tls=config.uplink.tls,
             ack_key=config.uplink.ack_key,
         )
-        self._uplink = Uplink(settings, self._spool, self.birth, self.health, journal)
+        self._uplink = Uplink(settings, self._spool, self.birth, self.health, journal, clock=self._clock)
+        self._timekeeping = Timekeeping(self._clock, self._spool, journal)
+        where = (config.gateway.site, config.gateway.id, config.uplink.ack_key)
+        self._inbox = Inbox(Path(config.spool.path), *where, self._spool, journal)
         for notice in config.notices:
             journal.say(notice, notice.text())
         for device in config.device:
@@ -73,17 +99,23 @@ class Agent:
         """Work until `stop` is set; then goodbyes to the devices, commit, and leave the platform in order."""
         await self._open_feed()
         self._spool.listen(self._show)
-        self._spool.listen_refusals(lambda error: self._journal.say(error, "spool"))
+        self._spool.listen_refusals(self._say_refusal)
+        self._spool.listen_notices(self._say_of_spool)
+        for notice in self._spool.recovery.notices:
+            self._say_of_spool(notice)
         writer = asyncio.create_task(self._supervise("spool", self._spool.run))
         uplink = asyncio.create_task(self._supervise("uplink", self._uplink.run))
         feed = [asyncio.create_task(self._supervise("feed", self._feed.run))] if self._feed else []
+        clock = asyncio.create_task(self._supervise("clock", self._timekeeping.run))
         gaps = asyncio.create_task(self._supervise("gaps", self._tell_gaps))
+        inbox = asyncio.create_task(self._supervise("inbox", self._inbox.run))
         devices = [asyncio.create_task(self._supervise(name, device.run)) for name, device in self._devices.items()]
         self._journal.event("started", gateway=self._config.gateway.id, epoch=self._spool.epoch)
         try:
             await stop.wait()
         finally:
-            await _end([*devices, gaps], DEVICES_STOP_S)
+            await _end([*devices, gaps, inbox, clock], DEVICES_STOP_S)
+            self._timekeeping.remember()
             await self._spool.commit_now()
             await self._drain(DRAIN_S)
             await self._uplink.stop(UPLINK_STOP_S)
@@ -159,9 +191,25 @@ class Agent:
         return show if feed else None
 
     def _show(self, lane: Lane, first: int, observations: tuple[AnyObservation, ...]) -> None:
-        self._journal.settle("spool")
+        if not self._spool.is_refusing:
+            for subject in ("spool", "disk"):
+                self._journal.settle(subject)
         if self._feed:
             self._feed.committed(lane, self._spool.epoch, first, observations)
+
+    def _say_refusal(self, lane: Lane, error: CommitRefused) -> None:
+        # Events are refused before the disk is full, other lanes when it is: by turns about one subject, each would
+        # be said at every beat.
+        self._journal.say(error, "spool" if lane == "event" else "disk")
+
+    def _stamp(self) -> dict[str, Any]:
+        """The box's time, for the spool's own records."""
+        now = self._clock.now()
+        return {"at": now.at, "clock": now.trust}
+
+    def _say_of_spool(self, notice: JisrError) -> None:
+        """Each said once: it is about what happened, not about what lasts."""
+        self._journal.say(notice, f"spool {type(notice).__name__} {notice.facts.get('lane', '')}")
 
     def status(self) -> Status:
         """The box as the local feed shows it."""
@@ -184,7 +232,9 @@ class Agent:
     def health(self) -> Health:
         """What the platform is told each minute."""
         states = {name: device.state for name, device in self._devices.items()}
-        return health(self._spool, Path(self._config.spool.path), self._clock, states)
+        told = health(self._spool, Path(self._config.spool.path), self._clock, states)
+        refused = dict(self._uplink.timekeeper.refused)
+        return structs.replace(told, clock=told.clock | {"refused": refused}) if refused else told
 
 
 def _stream_port(device: DeviceConfig, profile: Profile) -> StreamPort:

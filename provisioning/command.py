@@ -20,6 +20,7 @@ COMMANDS = {
     "record": N_("every byte of one device's port, into a file"),
     "replay": N_("a recording through a driver, to canonical JSON lines"),
     "simulate": N_("one simulated device, on a pseudo-terminal or a TCP port"),
+    "spool": N_("what waits on the box's disk: look, verify, carry it by USB, bring the answer back"),
     "consume": N_("the reference consumer: store what arrives, and acknowledge it"),
 }
 """Command to its line in `jisr --help`; each lives in `provisioning.commands.<name>`."""

@@ -88,7 +88,7 @@ class Lab:
     def start(self) -> None:
         """Broker, platform, devices, agent, in the order in which nothing waits long."""
         self.broker.start()
-        self._start_consumer()
+        self.start_consumer()
         for name in ("ventilator", "analyzer", "genset"):
             self.plug(name)
         self.start_agent()
@@ -109,7 +109,8 @@ class Lab:
         file.write_text(text + devices.format(**self.ports), encoding="utf-8")
         return file
 
-    def _start_consumer(self) -> None:
+    def start_consumer(self) -> None:
+        """The platform."""
         self._spawn(
             "consumer",
             "consume",
@@ -178,7 +179,8 @@ class Lab:
             rows = store.execute("SELECT count(*) FROM observations").fetchone()[0]
             found = store.execute("SELECT DISTINCT epoch, lane, seq FROM observations").fetchall()
             devices = store.execute(
-                "SELECT device, json_extract(json, '$.driver'), count(*) FROM observations GROUP BY 1, 2 ORDER BY 1"
+                "SELECT device, json_extract(json, '$.driver'), count(*) FROM observations WHERE device <> '' "
+                "GROUP BY 1, 2 ORDER BY 1"  # what the box says of itself (its clock, gaps) is of no device
             ).fetchall()
         return Ledger(rows, set(found), {name: {"driver": by, "observations": count} for name, by, count in devices})
 

@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis without clocks, and the locale a run was asked for."""
+"""What all tests share: hypothesis without clocks, the locale of a run, and how long the long proofs are."""
 
 import locale
 import os
@@ -10,6 +10,26 @@ _SLOW_IS_FINE = [HealthCheck.too_slow]
 settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=_SLOW_IS_FINE)
 settings.register_profile("short", deadline=None, max_examples=12, suppress_health_check=_SLOW_IS_FINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make torture` runs the same proofs as `make test`, only longer."""
+    group = parser.getgroup("jisr")
+    group.addoption("--torture", action="store_true", help="the long proofs: 1,000 power cuts, 100 kills")
+    group.addoption("--cuts", type=int, default=0, help="power cuts in tests/powercut (otherwise 60, or 1,000)")
+    group.addoption("--seed", type=int, default=1, help="what the random choices of the long proofs begin with")
+
+
+@pytest.fixture(scope="session")
+def torture(pytestconfig: pytest.Config) -> bool:
+    """The long form was asked for."""
+    return bool(pytestconfig.getoption("--torture"))
+
+
+@pytest.fixture(scope="session")
+def torture_seed(pytestconfig: pytest.Config) -> int:
+    """`--seed`."""
+    return int(pytestconfig.getoption("--seed"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,7 +3,8 @@
 #
 # STAGE  run    .venv with the locked run-time packages and the project; mosquitto
 #        check  .venv with the locked test packages too
-#        test   check, and mosquitto, a Modbus peer to test against, and three locales of our own
+#        test   check, and mosquitto and its clients, a Modbus peer to test against, three locales of our own, the
+#               AsyncAPI validator
 #
 # All talk goes to standard error, so that the output of what follows stays clean. Ends with one sentence when it
 # cannot go on. A second run finds its stamp and returns at once.
@@ -72,6 +73,12 @@ list_packages() {
     if ! command -v localedef >/dev/null || [[ ! -e /usr/share/i18n/locales/ar_MA ]]; then
         need locales "the tests run in French and Arabic locales too" "les tests tournent aussi en français et en arabe"
     fi
+    if ! command -v mkfs.ext4 >/dev/null || ! command -v e2fsck >/dev/null; then
+        need e2fsprogs "power cuts are tried on a real file system" "les coupures de courant sont essayées sur un vrai système de fichiers"
+    fi
+    if ! command -v mount >/dev/null; then
+        need mount "mounts that file system" "monte ce système de fichiers"
+    fi
     if [[ ! -e /usr/include/modbus/modbus.h ]]; then
         need libmodbus-dev "an independent Modbus device to test against" "un appareil Modbus indépendant pour les tests"
     fi
@@ -80,6 +87,27 @@ list_packages() {
     fi
     if [[ ! -e /usr/include/stdio.h ]]; then
         need libc6-dev "builds that Modbus device" "compile cet appareil Modbus"
+    fi
+    if ! compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null; then
+        need libfaketime "starts a box in 1970 and in 2040" "démarre un boîtier en 1970 et en 2040"
+    fi
+    if ! command -v mosquitto_sub >/dev/null; then
+        need mosquitto-clients "runs the examples of docs/platform" "exécute les exemples de docs/platform"
+    fi
+    if ! command -v jq >/dev/null; then
+        need jq "runs the examples of docs/platform" "exécute les exemples de docs/platform"
+    fi
+    if ! command -v openssl >/dev/null; then
+        need openssl "runs the examples of docs/platform" "exécute les exemples de docs/platform"
+    fi
+    if ! command -v nmap >/dev/null; then
+        need nmap "scans a box for open ports" "cherche les ports ouverts d'un boîtier"
+    fi
+    if ! command -v node >/dev/null; then
+        need nodejs "runs the AsyncAPI validator" "exécute le validateur AsyncAPI"
+    fi
+    if ! command -v npm >/dev/null; then
+        need npm "fetches the AsyncAPI validator" "télécharge le validateur AsyncAPI"
     fi
 }
 
@@ -202,6 +230,24 @@ install_python_packages() { # set
     unfinished=""
 }
 
+# --- AsyncAPI validator ----------------------------------------------------------------------------------------------
+
+# In .venv, not in the system. Without it one test is skipped, and says so; where CI is set that test fails instead.
+install_validator() {
+    local folder=$venv/asyncapi wanted
+    wanted=$(cat "$root"/tools/asyncapi/package*.json | sha256sum)
+    if [[ -e $folder/.jisr && $(<"$folder/.jisr") == "$wanted" ]]; then return; fi
+    rm -rf "$folder"
+    mkdir "$folder"
+    cp "$root"/tools/asyncapi/package*.json "$folder"
+    if npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error >"$log" 2>&1 </dev/null; then
+        printf '%s\n' "$wanted" >"$folder/.jisr"
+    else
+        say "The AsyncAPI validator could not be fetched (npm): check the network; its test is skipped meanwhile." \
+            "Le validateur AsyncAPI n'a pas pu être téléchargé (npm) : vérifiez le réseau ; son test est sauté entretemps."
+    fi
+}
+
 # --- Locales ---------------------------------------------------------------------------------------------------------
 
 build_locales() { # in .venv, not in the system
@@ -228,4 +274,7 @@ case $stage in
     check | test) install_python_packages test ;;
     *) stop "setup.sh: run, check or test, not $stage." "setup.sh : run, check ou test, pas $stage." ;;
 esac
-if [[ $stage == test ]]; then build_locales; fi
+if [[ $stage == test ]]; then
+    build_locales
+    install_validator
+fi

@@ -17,6 +17,7 @@ from gateway.config.check import Checker
 from gateway.config.device import DeviceCheck, is_file_name, profile_of
 from gateway.config.file import FileProblem, read_text
 from gateway.config.keys import (
+    CapsConfig,
     Config,
     DeviceConfig,
     GatewayConfig,
@@ -29,10 +30,13 @@ from gateway.config.notice import may_ever_send, notices_of, silence_of
 from gateway.config.places import find_places
 from gateway.config.port import LineSettings, PortAddress, parse_line, parse_port
 from gateway.config.problem import ConfigErrors, Problem, say
+from gateway.config.spool import BESIDE, caps_of, check_spool
 from gateway.config.syntax import parse_toml
-from gateway.config.uplink import check_uplink
+from gateway.config.uplink import check_site, check_uplink, parse_budget
 
 __all__ = [
+    "BESIDE",
+    "CapsConfig",
     "Config",
     "ConfigErrors",
     "DeviceConfig",
@@ -44,9 +48,11 @@ __all__ = [
     "TlsFiles",
     "UplinkConfig",
     "driver_options",
+    "caps_of",
     "line_settings",
     "load",
     "may_send",
+    "parse_budget",
     "parse_line",
     "parse_port",
     "resolved_profile",
@@ -74,8 +80,12 @@ def load(path: Path) -> Config:
 def _check(checker: Checker, raw: Mapping[str, Any], folder: Path) -> None:
     tables = {key: value for key, value in raw.items() if key != "device"}
     good = checker.table(tables, Keys, (), "")
+    if "gateway" in good:
+        check_site(checker, good["gateway"])
     if "uplink" in good:
         check_uplink(checker, raw["uplink"], good["uplink"], folder)
+    if "spool" in good:
+        check_spool(checker, good["spool"], folder)
     if "device" in raw:
         DeviceCheck(checker, folder).check(raw["device"])
 
@@ -92,7 +102,7 @@ def _absolute(keys: Keys, folder: Path) -> Keys:
     return Keys(
         gateway=replace(keys.gateway, socket=place(keys.gateway.socket)),
         uplink=replace(keys.uplink, tls=tls, ack_key=place(keys.uplink.ack_key)),
-        spool=SpoolConfig(place(keys.spool.path)),
+        spool=replace(keys.spool, path=place(keys.spool.path), secret=place(keys.spool.secret or BESIDE)),
         device=tuple(
             replace(device, profile=place(device.profile)) if is_file_name(device.profile) else device
             for device in keys.device

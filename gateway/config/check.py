@@ -32,15 +32,9 @@ TABLE = N_("a table: key = value, between braces")
 EITHER = N_("{one}, or {other}")
 
 LATER: dict[Path, str] = {
-    ("spool", "caps"): N_(
-        "caps of [spool] are not in this version of Jisr: it keeps all it can until the disk is full"
-    ),
     ("privacy",): N_("[privacy] is not in this version of Jisr"),
 }
 """Keys that the design has and this version has not: refused with a sentence of their own, never passed over."""
-LATER_VALUES: dict[tuple[Path, str], str] = {
-    (("uplink", "encoding"), "compact"): N_('encoding = "compact" is not in this version of Jisr; "json" is'),
-}
 LEAVE_OUT = N_("take the key out")
 
 
@@ -78,7 +72,7 @@ class Checker:
         good: dict[str, Any] = {}
         for key, value in raw.items():
             here = (*path, key)
-            if self._is_later(here, value):
+            if self._is_later(here):
                 continue
             if key not in fields:
                 self._unknown(here, where or say(THE_FILE), fields)
@@ -94,15 +88,11 @@ class Checker:
                     self.add((), say(MISSING_TABLE, key=key), say(A_TABLE, key=key))
         return good
 
-    def _is_later(self, path: Path, value: object) -> bool:
+    def _is_later(self, path: Path) -> bool:
         sentence = LATER.get(path)
         if sentence:
             self.add(path, say(sentence), say(LEAVE_OUT))
-        elif isinstance(value, str) and (path, value) in LATER_VALUES:
-            self.add(path, say(LATER_VALUES[path, value]), say('"json"'))
-        else:
-            return False
-        return True
+        return bool(sentence)
 
     def _unknown(self, path: Path, where: str | Sentence, known: Iterable[str]) -> None:
         nearest = nearest_of(path[-1], known)

@@ -89,6 +89,16 @@ class NotAnAckKey(FileProblem):
     expected = N_("64 hexadecimal digits on one line, as the platform gave them for this box")
 
 
+class NotASpoolSecret(FileProblem):
+    """The agent made it; another file has its name now, or it is damaged."""
+
+    sentence = N_("{key}{file} holds no spool secret")
+    expected = N_(
+        "64 hexadecimal digits, as the box made them. If they are lost, remove the file: the box makes another, and "
+        "keeps what the old one sealed unread"
+    )
+
+
 class Holds(Struct, frozen=True):
     """What a named file must hold, and whether it is a secret."""
 

@@ -40,7 +40,12 @@ Ack = Annotated[
     Literal["platform", "broker"],
     Meta(description=N_('"platform" (disk is freed on the platform\'s own word) or "broker" (on the broker\'s)')),
 ]
-Encoding = Annotated[Literal["json"], Meta(description=N_('"json"'))]
+Encoding = Annotated[
+    Literal["json", "compact"],
+    Meta(description=N_('"json" (anyone can read it) or "compact" (for slow and paid links)')),
+]
+Budget = Annotated[str, Meta(description=N_('bytes per hour, for example "20 MiB/h"'))]
+Size = Annotated[str, Meta(description=N_('a size, for example "1 GiB"'))]
 DriverName = Annotated[str, Meta(description=N_("the name of a driver; jisr drivers lists them"))]
 ProfileName = Annotated[
     str, Meta(description=N_("the name of a device family of this driver; jisr drivers lists them"))
@@ -94,13 +99,25 @@ class UplinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
     tls: TlsFiles
     ack: Ack = "platform"
     encoding: Encoding = "json"
+    budget: Budget = ""
     ack_key: FilePath = ""
 
 
+class CapsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """`caps` of `[spool]`: what each kind of data may take of the disk."""
+
+    event: Size = "1 GiB"
+    numeric: Size = "8 GiB"
+    wave: Size = "4 GiB"
+    log: Size = "256 MiB"
+
+
 class SpoolConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[spool]`: where what is not delivered yet is kept."""
+    """`[spool]`: where what is not delivered yet is kept, how much of it, and the file with the key to it."""
 
     path: FolderPath
+    caps: CapsConfig = CapsConfig()
+    secret: FilePath = ""
 
 
 class DeviceConfig(Struct, frozen=True, forbid_unknown_fields=True):

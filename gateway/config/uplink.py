@@ -10,7 +10,10 @@ from gateway.config.file import ACK_KEY, CERTIFICATE, PRIVATE_KEY, REVOCATION_LI
 from gateway.config.keys import FilePath
 from gateway.config.port import is_host
 from gateway.config.problem import BadValue, shown
+from gateway.config.size import BadSize, nearest_size, parse_size
 from gateway.language import N_
+from gateway.uplink.budget import SMALLEST_PER_HOUR
+from gateway.uplink.topics import is_site
 
 TLS_FILES = {"ca": CERTIFICATE, "certificate": CERTIFICATE, "key": PRIVATE_KEY, "crl": REVOCATION_LIST}
 
@@ -34,6 +37,43 @@ class BadBroker(BadValue):
     expected = N_("mqtts://HOST:PORT, for example mqtts://platform.example:8883; the certificate says who we are")
 
 
+class BadBudget(BadValue):
+    """Another form, or so little that a box could not even say that it is there."""
+
+    sentence = N_("budget = {found} is not a number of bytes per hour")
+    expected = N_('a whole number, KiB, MiB or GiB, and /h; at least one MiB: for example "20 MiB/h"')
+
+
+class SiteTaken(BadValue):
+    """A site name under which the platform keeps its own topics."""
+
+    sentence = N_("site = {found} is the platform's own name for what it tells all boxes")
+    expected = N_("the hospital's own name")
+
+
+def parse_budget(text: str) -> int:
+    """Bytes per hour of "20 MiB/h"; 0 for "", no limit. Raises `BadBudget`."""
+    if not text:
+        return 0
+    size, slash, unit = text.partition("/")
+    try:
+        per_hour = parse_size(size)
+    except BadSize as bad:
+        raise BadBudget(found=shown(text), nearest=f"{bad.nearest}/h" if bad.nearest else "") from bad
+    if not slash or unit != "h":
+        nearest = nearest_size(size) if unit in ("", "H", "hour") else ""
+        raise BadBudget(found=shown(text), nearest=f"{nearest}/h" if nearest else "")
+    if per_hour < SMALLEST_PER_HOUR:
+        raise BadBudget(found=shown(text))
+    return per_hour
+
+
+def check_site(checker: Checker, good: Mapping[str, Any]) -> None:
+    """`good` is what was right in `[gateway]`."""
+    if "site" in good and not is_site(good["site"]):
+        checker.refuse(("gateway", "site"), SiteTaken(found=shown(good["site"])))
+
+
 def check_broker(text: str) -> None:
     """Raises `PlainBroker` or `BadBroker`."""
     loose = _BROKER.fullmatch(text)
@@ -55,6 +95,11 @@ def check_uplink(checker: Checker, raw: Mapping[str, Any], good: Mapping[str, An
             check_broker(good["broker"])
         except BadValue as bad:
             checker.refuse((*path, "broker"), bad)
+    if "budget" in good:
+        try:
+            parse_budget(good["budget"])
+        except BadValue as bad:
+            checker.refuse((*path, "budget"), bad)
     for key, name in good.get("tls", {}).items():
         _check_file(checker, (*path, "tls", key), folder, name)
     if "ack_key" in good:

@@ -35,8 +35,11 @@ class Acked:
         for epoch, first, last in ranges:
             self.add(epoch, first, last)
 
-    def add(self, epoch: int, first: int, last: int) -> int:
-        """Mark them. Returns how many were not marked before; 0 if there is no place for one more range."""
+    def add(self, epoch: int, first: int, last: int, *, must: bool = False) -> int:
+        """Mark them. Returns how many were not marked before; 0 if there is no place for one more range.
+
+        `must`: they cannot come any more; the highest range makes room, and what it held is sent again.
+        """
         if epoch < self.released.epoch:
             return 0
         if epoch == self.released.epoch:
@@ -51,7 +54,10 @@ class Acked:
             high += 1
         merged = self.ranges[low:high]
         if not merged and len(self.ranges) >= MAX_RANGES:
-            return 0
+            if not must:
+                return 0
+            self.ranges.pop()
+            low = high = min(low, len(self.ranges))
         known = sum(b - a + 1 for _, a, b in merged)
         whole = (epoch, min([first, *(a for _, a, _ in merged)]), max([last, *(b for *_, b in merged)]))
         self.ranges[low:high] = [whole]
@@ -65,6 +71,23 @@ class Acked:
                 del self.ranges[: at + 1]
                 return True
         return False
+
+    def pass_over(self, upto: Position) -> None:
+        """Nothing up to there is stored any more: nobody waits for it."""
+        if upto <= self.released:
+            return
+        rest, self.released, self.ranges = self.ranges, upto, []
+        for epoch, first, last in rest:
+            self.add(epoch, first, last)
+        self.advance(upto.seq + 1, upto.epoch)
+
+    def missing(self, epoch: int, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """The pieces of `first` to `last` that are not acknowledged."""
+        if epoch < self.released.epoch:
+            return iter(())
+        if epoch == self.released.epoch:
+            first = max(first, self.released.seq + 1)
+        return without_holes(first, last, [(low, high) for of, low, high in self.ranges if of == epoch])
 
     def covers(self, epoch: int, first: int, last: int) -> bool:
         """All of them are acknowledged."""

@@ -1,11 +1,13 @@
 """What was put and is not yet on disk, one buffer a lane. Numbers follow from the place in the buffer."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from drivers.observation import AnyObservation, Gap, Lane, stamp, to_json
+from drivers.observation import Alert, AnyObservation, Gap, Lane, stamp, to_json
 from gateway.spool.frame import OBSERVATIONS_JSON, Frame
 
 LIMIT_BYTES: dict[Lane, int] = {"event": 1 << 20, "numeric": 1 << 20, "wave": 2 << 20, "log": 256 << 10}
@@ -36,7 +38,8 @@ class Batch(Struct):
     first: int
     items: list[Item]
     waiters: list[asyncio.Future[None]]
-    gaps: list[Gap]
+    own: Sequence[Gap | Alert] = ()
+    """Owed records among the items, to be given back where they are not stored."""
 
 
 class Buffer:
@@ -59,11 +62,18 @@ class Buffer:
         if waiter is not None:
             self._waiters.append(waiter)
 
-    def take(self, gaps: list[Gap]) -> Batch:
-        """Everything, for one commit; `gaps` are owed records that travel behind it."""
-        batch = Batch(self.first, self._items + [item(each) for each in gaps], self._waiters, gaps)
+    def take(self, own: Sequence[Gap | Alert] = (), more: Sequence[Gap] = (), *, is_own_only: bool = False) -> Batch:
+        """Everything, for one commit; `own` are owed records that travel behind it, `more` such as are not owed.
+
+        With `is_own_only` what was put stays, and takes the numbers behind them.
+        """
+        records = [item(each) for each in (*own, *more)]
+        if is_own_only:
+            batch = Batch(self.first, records, [], own)
+        else:
+            batch = Batch(self.first, self._items + records, self._waiters, own)
+            self._items, self._waiters, self.bytes = [], [], 0
         self.first += len(batch.items)
-        self._items, self._waiters, self.bytes = [], [], 0
         return batch
 
     def give_back(self, batch: Batch) -> None:
@@ -110,46 +120,58 @@ def frames_of(lane: Lane, epoch: int, batch: Batch, limit: int) -> list[Frame]:
     return frames
 
 
-class OwedGaps:
-    """Gap records for the event lane that are not on disk yet."""
+class Owed:
+    """The spool's own records for the event lane that are not on disk yet, with the box's time: gaps, and alerts."""
 
-    def __init__(self) -> None:
+    def __init__(self, stamp: Callable[[], Mapping[str, Any]] = dict) -> None:
         self._gaps: list[Gap] = []
+        self._alerts: list[Alert] = []
+        self._stamp = stamp
 
-    def __bool__(self) -> bool:
-        return bool(self._gaps)
+    def __len__(self) -> int:
+        return len(self._gaps) + len(self._alerts)
 
-    def add(self, fresh: Gap) -> None:
-        """One more; what adjoins the last one of its lane, or finds no place of its own, widens that one."""
+    def add(self, fresh: Gap | Alert) -> None:
+        """One more. A gap that adjoins the last one of its lane, or finds no place of its own, widens that one; of
+        alerts with one code the latest two stay.
+        """
+        if fresh.clock is None:
+            fresh = msgspec.structs.replace(fresh, **self._stamp())
+        if isinstance(fresh, Alert):
+            self._add_alert(fresh)
+            return
         for at in range(len(self._gaps) - 1, -1, -1):
             last = self._gaps[at]
             if (last.gap_lane, last.gap_epoch) == (fresh.gap_lane, fresh.gap_epoch):
                 adjoins = last.last + 1 == fresh.first and last.reason == fresh.reason
                 if adjoins or len(self._gaps) >= OWED_GAPS:
-                    self._gaps[at] = stamp_range(last, min(last.first, fresh.first), max(last.last, fresh.last))
+                    self._gaps[at] = msgspec.structs.replace(
+                        last, first=min(last.first, fresh.first), last=max(last.last, fresh.last)
+                    )
                     return
                 break
         self._gaps.append(fresh)
 
-    def take(self) -> list[Gap]:
+    def _add_alert(self, fresh: Alert) -> None:
+        """Where two of its code wait already, what the last one said is over before it was told."""
+        code = fresh.vendor.code if fresh.vendor else ""
+        same = [each for each in self._alerts if each.vendor and each.vendor.code == code]
+        if len(same) >= 2:
+            self._alerts.remove(same[-1])
+        else:
+            self._alerts.append(fresh)
+
+    def take(self) -> list[Gap | Alert]:
         """All of them, for one commit."""
-        gone, self._gaps = self._gaps, []
+        gone: list[Gap | Alert] = [*self._gaps, *self._alerts]
+        self._gaps, self._alerts = [], []
         return gone
 
-    def give_back(self, gaps: list[Gap]) -> None:
+    def give_back(self, records: Sequence[Gap | Alert]) -> None:
         """They were not stored."""
-        later, self._gaps = self._gaps, list(gaps)
+        gaps, alerts = self._gaps, self._alerts
+        self._gaps = [each for each in records if isinstance(each, Gap)]
+        self._alerts = [each for each in records if isinstance(each, Alert)]
+        later: list[Gap | Alert] = [*gaps, *alerts]
         for each in later:
             self.add(each)
-
-
-def stamp_range(gap: Gap, first: int, last: int) -> Gap:
-    """The same gap over another range."""
-    return Gap(
-        validity=gap.validity,
-        reason=gap.reason,
-        gap_lane=gap.gap_lane,
-        gap_epoch=gap.gap_epoch,
-        first=first,
-        last=last,
-    )

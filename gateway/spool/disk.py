@@ -64,6 +64,59 @@ class DiskFull(CommitRefused):
     )
 
 
+class DiskNearlyFull(CommitRefused):
+    """What is left of the disk is kept back, and nothing else may be given up for an event."""
+
+    sentence: ClassVar[str] = N_(
+        "The disk is {percent} % full and nothing is left that may be given up: results and alerts are not stored "
+        "and not confirmed to the devices. Free some space, or bring the box back on line."
+    )
+
+
+class EventsFull(CommitRefused):
+    """The cap of the event lane is reached; it is never evicted."""
+
+    sentence: ClassVar[str] = N_(
+        "The {limit} for results and alerts that the platform does not have yet are used up: further ones are not "
+        "stored and not confirmed to the devices. Bring the box back on line, or raise caps.event in [spool]."
+    )
+
+
+class Evicted(JisrError):
+    """Something was given up for want of room."""
+
+    sentence: ClassVar[str] = N_(
+        "For want of room on the disk the oldest data of the kind {lane} are given up; the platform is told which."
+    )
+
+
+class DamageFound(JisrError):
+    """Something that was stored cannot be read any more."""
+
+    sentence: ClassVar[str] = N_(
+        "Stored data of the kind {lane} cannot be read any more; the platform is told which. "
+        "The card may be worn out."
+    )
+
+
+class DamagedRemoved(JisrError):
+    """More damaged files than are kept."""
+
+    sentence: ClassVar[str] = N_(
+        "More than {limit} damaged files of the kind {lane}: the oldest are removed. The card may be worn out: "
+        "replace it."
+    )
+
+
+class SealedOtherwise(JisrError):
+    """The spool's frames were sealed with a secret that is not the box's."""
+
+    sentence: ClassVar[str] = N_(
+        "The spool {path} was sealed with another secret and cannot be read with this one. Its {count} files are "
+        "kept in {kept}, and a new spool is begun."
+    )
+
+
 class TooLarge(CommitRefused):
     """One observation that does not fit in a segment."""
 

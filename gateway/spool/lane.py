@@ -4,17 +4,17 @@ Memory is bounded by the number of segments: a frame is never held longer than t
 """
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
 from drivers.observation import Lane
 from gateway.spool.acked import Acked, Range, without_holes
-from gateway.spool.frame import Frame, Position, Seen, Walk
-from gateway.spool.segment import HEAD_BYTES, Run, read_bytes
+from gateway.spool.cipher import Keyring
+from gateway.spool.frame import Frame, Position, Seen
+from gateway.spool.segment import HEAD_BYTES, Run
+from gateway.spool.window import met_in
 
-WINDOW_BYTES = 256 * 1024
-"""Read at once; the rest of the segment only if that holds no whole frame or something is wrong."""
 HINTS = 8
 """Places remembered where readers stopped, so that going on does not begin at the segment's head."""
 
@@ -29,8 +29,9 @@ class Depth(Struct, frozen=True):
 class LaneIndex:
     """What is committed in one lane and what of it is released. Lives on the event loop only."""
 
-    def __init__(self, lane: Lane, epoch: int, runs: list[Run], acked: Acked) -> None:
+    def __init__(self, lane: Lane, epoch: int, runs: list[Run], acked: Acked, keyring: Keyring) -> None:
         self.lane, self.epoch, self.committed = lane, epoch, 0
+        self._keyring = keyring
         self._runs, self._acked = runs, Acked(acked.released)
         for of, first, last in acked.ranges:  # of segments that are gone there is nothing left to acknowledge
             self._mark(of, first, last, ())
@@ -39,6 +40,7 @@ class LaneIndex:
         self._head = max([acked.released, *(run.stop for run in runs)])
         self._total = sum(run.observations for run in runs)
         self._bytes = sum(run.end - HEAD_BYTES for run in runs)
+        self._allocated = sum(run.size for run in runs)
         self._advance()
 
     @property
@@ -56,6 +58,21 @@ class LaneIndex:
         """What the platform has beyond the released point."""
         return tuple(self._acked.ranges)
 
+    @property
+    def allocated(self) -> int:
+        """Bytes that the files of its segments take, those on their way out included."""
+        return self._allocated
+
+    @property
+    def leaving(self) -> int:
+        """Of it, what is released and only waits for the next beat."""
+        return sum(run.size for run in self._leaving)
+
+    @property
+    def newest(self) -> int:
+        """The number of the last segment."""
+        return self._runs[-1].number if self._runs else 0
+
     def place(self, written: Sequence[Run]) -> None:
         """A commit is on disk: these segments are new or longer now."""
         for run in written:
@@ -66,6 +83,7 @@ class LaneIndex:
                 old.last, old.end = run.last, run.end
             else:
                 self._runs.append(run)
+                self._allocated += run.size
                 self._total += run.observations
                 self._bytes += run.end - HEAD_BYTES
             self._head, self.committed = run.stop, run.last
@@ -88,13 +106,13 @@ class LaneIndex:
         self._advance()
         return newly
 
-    def lose(self, epoch: int, first: int, last: int) -> bool:
-        """They can not be read: nobody waits for them any more. False if that was known."""
-        if self._acked.covers(epoch, first, last):
-            return False
-        self._mark(epoch, first, last, ())
+    def lose(self, epoch: int, first: int, last: int) -> list[Range]:
+        """They can not be read: nobody waits for them any more. Returns what of it was not known or acknowledged."""
+        fresh = [(epoch, *piece) for piece in self._acked.missing(epoch, first, last)]
+        for each in fresh:
+            self._mark(*each, (), must=True)
         self._advance()
-        return True
+        return fresh
 
     def covers(self, epoch: int, first: int, last: int) -> bool:
         """All of them are acknowledged."""
@@ -103,11 +121,52 @@ class LaneIndex:
     def take_released(self) -> list[Run]:
         """Segments that left the index because all their frames are released, to be used again."""
         gone, self._leaving = self._leaving, []
+        self._allocated -= sum(run.size for run in gone)
         return gone
 
     def give_back(self, runs: Sequence[Run]) -> None:
         """They could not be freed now; `take_released()` tells them again."""
         self._leaving[:0] = runs
+        self._allocated += sum(run.size for run in runs)
+
+    @property
+    def has_evictable(self) -> bool:
+        """There is something that may be given up, or is on its way out."""
+        return len(self._runs) > 1 or any(run.epoch != self.epoch for run in self._runs)
+
+    def evictable(self) -> Iterator[Run]:
+        """Segments that may be given up, oldest first; the one being written stays."""
+        for at, run in enumerate(self._runs):
+            if run.is_leaving or (at == len(self._runs) - 1 and run.epoch == self.epoch):
+                return
+            yield run
+
+    def missing_of(self, run: Run) -> list[Range]:
+        """What the platform does not have of a segment."""
+        return [(run.epoch, *piece) for piece in self._acked.missing(run.epoch, run.first, run.last)]
+
+    def without(self, runs: Sequence[Run]) -> tuple[Position, tuple[Range, ...]]:
+        """The cursor's state as it will be once these, the oldest, are given up."""
+        after = Acked(self.released, self.ranges)
+        for run in runs:
+            after.pass_over(run.stop)
+        return after.released, tuple(after.ranges)
+
+    def evict(self, runs: Sequence[Run]) -> None:
+        """These, the oldest, are gone: nobody waits for what was in them."""
+        for run in runs:
+            if run in self._leaving:  # acknowledged meanwhile
+                self._leaving.remove(run)
+            else:
+                self._forget(self._runs.index(run), run)
+            self._allocated -= run.size
+            self._acked.pass_over(run.stop)
+        self._advance()
+
+    def run_after(self, number: int) -> Run | None:
+        """The first segment with a higher number, for the scrub."""
+        at = bisect.bisect_right(self._runs, number, key=lambda run: run.number)
+        return self._runs[at] if at < len(self._runs) else None
 
     def frames_after(self, after: Position, limit: int) -> tuple[list[Frame], list[Range]]:
         """Up to `limit` frames that hold something behind `after`, in order; and what turned out to be lost."""
@@ -118,44 +177,30 @@ class LaneIndex:
         for run in self._runs[at:]:
             if len(found) >= limit:
                 break
+            if run.is_leaving:
+                continue
             is_known = run.number == number
             start, last = (offset, after.seq) if is_known else (HEAD_BYTES, run.first - 1)
-            self._read(run, start, last, after, found, limit, lost)
-        fresh = [each for each in lost if self.lose(*each)]
-        return found, fresh
+            lost += self._read(run, start, last, after, found, limit)
+        return found, [each for one in lost for each in self.lose(*one)]
 
     def _read(  # noqa: PLR0913, PLR0917
-        self, run: Run, offset: int, last: int, after: Position, found: list[Frame], limit: int, lost: list[Range]
-    ) -> None:
-        def missing(upto: int) -> None:
-            if upto > last:
-                lost.append((run.epoch, last + 1, upto))
+        self, run: Run, offset: int, last: int, after: Position, found: list[Frame], limit: int
+    ) -> Iterator[Range]:
+        for met in met_in(run, self.lane, self._keyring.opener(run.origin), offset, last):
+            if met.lost:
                 run.is_damaged = True
-
-        size = WINDOW_BYTES
-        while offset < run.end and len(found) < limit:
-            data = read_bytes(run.path, min(size, run.end - offset), offset)
-            is_whole = size >= run.end - offset
-            walk = Walk(data, self.lane, run.number, run.epoch, last)
-            for seen in walk.frames(is_whole=is_whole):
-                if seen.is_after_damage:
-                    missing(seen.head.first - 1)
-                last = seen.head.last
-                if Position(run.epoch, last) > after:
-                    found.append(self._frame(seen))
-                    if len(found) >= limit:
-                        self._remember(Position(run.epoch, last), run.number, offset + seen.end)
-                        return
-            offset += walk.end
-            if is_whole:
-                break
-            size = WINDOW_BYTES if walk.end else run.end - offset
-        missing(run.last)
+                yield (run.epoch, *met.lost)
+            if met.seen and Position(run.epoch, met.last) > after:
+                found.append(self._frame(run, met.seen))
+                if len(found) >= limit:
+                    self._remember(Position(run.epoch, met.last), run.number, met.end)
+                    return
         self._remember(run.stop, run.number, run.end)
 
-    def _frame(self, seen: Seen) -> Frame:
+    def _frame(self, run: Run, seen: Seen) -> Frame:
         head = seen.head
-        return Frame(self.lane, head.epoch, head.first, head.count, head.content, seen.payload)
+        return Frame(self.lane, head.epoch, head.first, head.count, head.content, seen.payload, boot=run.origin.boot)
 
     def _remember(self, position: Position, number: int, offset: int) -> None:
         self._hints.pop(position, None)
@@ -163,7 +208,9 @@ class LaneIndex:
             del self._hints[next(iter(self._hints))]
         self._hints[position] = (number, offset)
 
-    def _mark(self, epoch: int, first: int, last: int, holes: Sequence[tuple[int, int]]) -> int:
+    def _mark(
+        self, epoch: int, first: int, last: int, holes: Sequence[tuple[int, int]], *, must: bool = False
+    ) -> int:
         """Acknowledge what of `first` to `last` is stored, but `holes`. Returns how many are new."""
         newly = 0
         at = bisect.bisect_left(self._runs, Position(epoch, first), key=lambda run: run.stop)
@@ -171,7 +218,7 @@ class LaneIndex:
             if run.epoch != epoch or run.first > last:
                 break
             for low, high in without_holes(max(first, run.first), min(run.last, last), holes):
-                newly += self._acked.add(epoch, low, high)
+                newly += self._acked.add(epoch, low, high, must=must)
         return newly
 
     def _advance(self) -> None:
@@ -189,13 +236,13 @@ class LaneIndex:
 
     def _retire(self) -> None:
         """Segments that are released as a whole leave the index, oldest first; the one being written stays."""
-        at = 0
-        while at < len(self._runs) and self._runs[at].stop <= self.released:
-            if at == len(self._runs) - 1 and self._runs[at].epoch == self.epoch:
+        while self._runs and self._runs[0].stop <= self.released:
+            if len(self._runs) == 1 and self._runs[0].epoch == self.epoch:
                 break
-            at += 1
-        gone = self._runs[:at]
-        del self._runs[:at]
-        self._leaving += gone
-        self._total -= sum(run.observations for run in gone)
-        self._bytes -= sum(run.end - HEAD_BYTES for run in gone)
+            self._leaving.append(self._runs[0])
+            self._forget(0, self._runs[0])
+
+    def _forget(self, at: int, run: Run) -> None:
+        del self._runs[at]
+        self._total -= run.observations
+        self._bytes -= run.end - HEAD_BYTES

@@ -1,25 +1,32 @@
-"""What a start finds on disk. Nothing found here keeps the spool from starting, and nothing is deleted.
+"""What a start finds in a lane's folder. Nothing found here keeps the spool from starting.
 
 Heads of all segments are read; read in full are only the last of each lane and those whose neighbour's head does not
 tell where they end.
 """
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
-from drivers.observation import LANES, Gap, Lane
+from drivers.observation import Gap, Lane
+from gateway.errors import JisrError
 from gateway.spool.acked import Acked, Range
-from gateway.spool.cursor import read_slots
+from gateway.spool.aside import set_aside
+from gateway.spool.cipher import Keyring, Origin
+from gateway.spool.cursor import State, believed
 from gateway.spool.disk import Disk
 from gateway.spool.frame import LANE_CODE, Position
 from gateway.spool.segment import (
     HEAD_BYTES,
     Name,
     Run,
+    Scan,
     SegmentHead,
     Tail,
+    is_genuine,
+    is_newer,
     named,
     parse_head,
     read_bytes,
@@ -39,6 +46,8 @@ class Recovery(Struct, frozen=True):
     segments_set_aside: int = 0
     gaps: tuple[Gap, ...] = ()
     is_identity_rebuilt: bool = False
+    notices: tuple[JisrError, ...] = ()
+    """Sentences about what was found."""
 
 
 class LaneFound(Struct):
@@ -52,22 +61,22 @@ class LaneFound(Struct):
     frames_kept: int = 0
     tail_bytes_cut: int = 0
     set_aside: int = 0
+    removed: int = 0
     gaps: tuple[Gap, ...] = ()
 
 
-def witnesses(folder: Path) -> list[tuple[str, int]]:
-    """The (spool id, epoch) of every segment head and cursor slot, recycled segments and such set aside included.
+class Seals(Struct, frozen=True):
+    """How to tell what is ours: keys, the epochs in which format 1 was written, and origins for damaged heads."""
 
-    A file's name tells an epoch but no id: that stays empty.
-    """
-    seen: list[tuple[str, int]] = []
-    for lane in LANES:
-        for kind in ("seg", "free", "bad"):
-            for name, path in named(folder / lane, kind):
-                head = parse_head(read_bytes(path, HEAD_BYTES))
-                seen.append((head.spool, head.epoch) if head else ("", name.epoch))
-        seen += [(slot.spool, slot.epoch) for _, slot in read_slots(folder / lane / CURSOR, lane)]
-    return seen
+    keyring: Keyring
+    sealed_from: int
+    origins: Mapping[int, Origin]
+
+    def origin(self, epoch: int) -> Origin:
+        """The origin of frames whose segment's head is damaged; where no other tells it, they cannot be opened."""
+        if epoch < self.sealed_from:
+            return Origin(epoch)
+        return self.origins.get(epoch, Origin(epoch, 1))
 
 
 def gap(lane: Lane, epoch: int, first: int, last: int, reason: str) -> Gap:
@@ -78,36 +87,39 @@ def gap(lane: Lane, epoch: int, first: int, last: int, reason: str) -> Gap:
 class LaneRecovery:
     """Recovers one lane; `found()` once."""
 
-    def __init__(self, folder: Path, lane: Lane, spool: str, segment_bytes: int, disk: Disk) -> None:
-        self._folder, self._lane, self._spool = folder, lane, spool
+    def __init__(self, folder: Path, lane: Lane, seals: Seals, segment_bytes: int, disk: Disk) -> None:
+        self._folder, self._lane, self._seals = folder, lane, seals
         self._segment_bytes, self._disk = segment_bytes, disk
         self._lost: list[Range] = []
         self._gaps: list[Gap] = []
         self._unreadable: set[int] = set()
-        self._kept = self._cut = self._aside = 0
+        self._kept = self._cut = self._aside = self._removed = 0
 
     def found(self) -> LaneFound:
         """Read, cut, set aside; returns the lane as it is then."""
         for _, path in named(self._folder, "new"):
             path.unlink(missing_ok=True)
         runs, heads = self._read()
-        slots = [slot for _, slot in read_slots(self._folder / CURSOR, self._lane) if slot.spool == self._spool]
-        acked = Acked(slots[-1].released, slots[-1].ranges) if slots else Acked()
+        slots = believed(self._folder / CURSOR, self._lane, self._seals.keyring, self._seals.sealed_from)
+        state = slots[-1][1].state if slots else State()
+        acked = Acked(state.released, state.ranges)
         for lost in self._lost:
             if not acked.covers(*lost):
                 acked.add(*lost)
                 self._tell(*lost, "damaged")
         self._tell_jumps(runs, acked)
         self._tell_ends(runs, heads, acked)
-        numbers = [name.number for kind in ("seg", "free", "bad") for name, _ in named(self._folder, kind)]
+        numbers = [name.number for kind in ("seg", "free", "bad", "kept") for name, _ in named(self._folder, kind)]
+        self._tell_newest(runs, state.committed, acked)
         return LaneFound(
             runs=runs,
             acked=acked,
-            number=max(numbers, default=0) + 1,
+            number=max([state.segment, *numbers]) + 1,
             previous=runs[-1].tail() if runs else Tail(),
             frames_kept=self._kept,
             tail_bytes_cut=self._cut,
             set_aside=self._aside,
+            removed=self._removed,
             gaps=tuple(self._gaps),
         )
 
@@ -120,24 +132,29 @@ class LaneRecovery:
                 # Its successor names another predecessor: the disk refused it, nothing in it was confirmed.
                 self._set_aside(path)
             elif head and following and following.previous.number == name.number:
-                tail = following.previous
-                runs.append(Run(path, name.number, head.epoch, head.first, tail.last, tail.end))
+                tail, size = following.previous, path.stat().st_size
+                runs.append(Run(path, name.number, head.origin, head.first, tail.last, tail.end, size))
             else:
-                run = self._scan(path, name, following)
+                run = self._scan(path, name, head, following)
                 runs += [run] if run else []
         return runs, [head for *_, head in files if head]
 
     def _ours(self, name: Name, path: Path) -> tuple[Name, Path, SegmentHead | None] | None:
-        """The file with its head, if that is good and its own; another spool's segment is set aside."""
-        head = parse_head(read_bytes(path, HEAD_BYTES))
-        if head and (head.spool, head.lane) != (self._spool, LANE_CODE[self._lane]):
-            self._set_aside(path)
+        """The file with its head, if that is genuine and its own; another spool's or version's is set aside."""
+        data = read_bytes(path, HEAD_BYTES)
+        head = parse_head(data)
+        is_foreign = head and (head.spool, head.lane) != (self._seals.keyring.spool, LANE_CODE[self._lane])
+        if is_foreign or is_newer(data):
+            self._set_aside(path, is_kept=is_newer(data))
             return None
-        return name, path, head if head and head.number == name.number else None
+        is_good = head and head.number == name.number
+        is_good = is_good and is_genuine(data, head, self._seals.keyring, self._seals.sealed_from)  # type: ignore[arg-type]
+        return name, path, head if is_good else None
 
-    def _scan(self, path: Path, name: Name, following: SegmentHead | None) -> Run | None:
+    def _scan(self, path: Path, name: Name, head: SegmentHead | None, following: SegmentHead | None) -> Run | None:
         limit = Position(following.epoch, following.first - 1) if following else None
-        seen = scan(path, self._lane, name, self._segment_bytes, limit)
+        origin = head.origin if head else self._seals.origin(name.epoch)
+        seen = scan(path, self._lane, name, origin, self._seals.keyring, self._segment_bytes, limit)
         self._kept += seen.frames
         self._lost += [(seen.run.epoch, first, last) for first, last in seen.lost]
         if seen.is_blank:
@@ -149,17 +166,23 @@ class LaneRecovery:
             self._tell(seen.run.epoch, first, max(first, seen.torn_last), "torn_tail")
             self._cut += seen.torn_bytes if seen.frames else 0
         if not seen.frames:
-            self._set_aside(path)
+            self._set_aside(path, is_kept=seen.is_newer)
             self._unreadable.add(name.number)
             return None
         if following is None:
-            with contextlib.suppress(OSError):  # it can be read as it is; the next start tries again
-                seal(seen, self._lane, self._disk)
+            self._close(seen)
+        seen.run.is_newer = seen.is_newer
         return seen.run
 
-    def _set_aside(self, path: Path) -> None:
+    def _close(self, seen: Scan) -> None:
+        if seen.is_newer:
+            return  # not ours to cut
+        with contextlib.suppress(OSError):  # it can be read as it is; the next start tries again
+            seal(seen, self._lane, self._seals.keyring, self._disk)
+
+    def _set_aside(self, path: Path, *, is_kept: bool = False) -> None:
         with contextlib.suppress(OSError):
-            path.rename(path.with_suffix(".bad"))
+            self._removed += set_aside(path, is_kept=is_kept)
         self._aside += 1
 
     def _tell(self, epoch: int, first: int, last: int, reason: str) -> None:
@@ -180,3 +203,13 @@ class LaneRecovery:
                 self._tell(epoch, ends[epoch] + 1, previous.last, "damaged")
             elif previous.number in self._unreadable and starts.get(epoch, previous.last + 1) > previous.last > done:
                 self._tell(epoch, done + 1, previous.last, "damaged")
+
+    def _tell_newest(self, runs: list[Run], committed: Position, acked: Acked) -> None:
+        """The newest file is gone, or is an older copy of itself: only the cursor knows, as of its last writing."""
+        epoch = committed.epoch
+        if any(each.reason == "torn_tail" and each.gap_epoch == epoch for each in self._gaps):
+            return
+        stored = max([run.last for run in runs if run.epoch == epoch], default=0)
+        for first, last in list(acked.missing(epoch, stored + 1, committed.seq)):
+            acked.add(epoch, first, last, must=True)
+            self._tell(epoch, first, last, "damaged")

@@ -7,19 +7,23 @@ observations are committed at once, all that wait together with one flush; the o
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from drivers.observation import LANES, AnyObservation, Lane, lane_of
-from gateway.spool.buffer import FRAME_BYTES, Buffer, Item, item
-from gateway.spool.committer import Committer, Complaint, Listener, OpenLane
-from gateway.spool.cursor import Cursor
+from gateway.spool.buffer import FRAME_BYTES, Item, item
+from gateway.spool.cipher import NO_SECRET
+from gateway.spool.committer import Committer, Complaint, Listener, Means, Notice, OpenLane, Stamp
 from gateway.spool.disk import (
     CommitRefused,
     Disk,
     DiskFull,
+    DiskNearlyFull,
+    EventsFull,
+    SealedOtherwise,
     SpoolClosed,
     SpoolLocked,
     SpoolUnusable,
@@ -27,16 +31,19 @@ from gateway.spool.disk import (
     unusable,
 )
 from gateway.spool.frame import OVERHEAD_BYTES, Frame, Position
-from gateway.spool.identity import NAME, Identity, lock_folder, next_identity, parse_identity, write_identity
-from gateway.spool.lane import Depth, LaneIndex
-from gateway.spool.recovery import CURSOR, LaneFound, LaneRecovery, Recovery, gap, witnesses
-from gateway.spool.segment import HEAD_BYTES, read_bytes
-from gateway.spool.writer import LaneWriter
+from gateway.spool.identity import Identity, lock_folder
+from gateway.spool.lane import Depth
+from gateway.spool.recovery import LaneFound, Recovery
+from gateway.spool.room import EVICT_FROM, DiskUse, caps_with, disk_use
+from gateway.spool.segment import HEAD_BYTES
+from gateway.spool.start import begin_epoch, open_lane, recovery_of
 
 __all__ = [
     "CommitRefused",
     "Depth",
     "DiskFull",
+    "DiskNearlyFull",
+    "EventsFull",
     "Frame",
     "Position",
     "Recovery",
@@ -51,6 +58,8 @@ __all__ = [
 TICK_S = 1.0
 EVERY_TICKS: dict[Lane, int] = {"event": 1, "numeric": 1, "wave": 5, "log": 30}
 """Ticks between two commits of a lane; events are committed at once, the tick only takes owed gap records along."""
+SET_ASIDE = "spool_set_aside"
+"""Vendor code of the alert which tells that a spool that was sealed with another secret was set aside."""
 CURSOR_TICKS = 60
 """Ticks between two flushes of a cursor. It is also flushed before a segment is used again, and at the end."""
 
@@ -66,55 +75,85 @@ class SpoolCounters(Struct, frozen=True):
     """Commits that the disk refused."""
     dropped: int = 0
     """Observations dropped because the disk refused them for too long; each is in a gap record."""
+    evicted: int = 0
+    """Observations given up for want of room; each is in a gap record."""
+    evicted_segments: int = 0
+    events_refused: int = 0
+    """Event observations refused for want of room; whoever sent them keeps them."""
+    is_refusing_events: int = 0
+    """1 while that is so."""
+    damaged: int = 0
+    """Observations that could not be read any more; each is in a gap record."""
+    damaged_files_removed: int = 0
+    scrubbed_bytes: int = 0
+    scrub_laps: int = 0
+
+
+def unstamped() -> Mapping[str, Any]:
+    """For tests without a clock."""
+    return {}
 
 
 class Spool:
     """One folder, one owner. `open()` makes it; everything else belongs to one event loop."""
 
     def __init__(
-        self, lanes: dict[Lane, OpenLane], identity: Identity, recovery: Recovery, disk: Disk, lock: int, limit: int
+        self, lanes: dict[Lane, OpenLane], identity: Identity, means: Means, recovery: Recovery, disk: Disk, lock: int
     ) -> None:
-        self._lanes, self._identity, self._disk, self._lock, self._limit = lanes, identity, disk, lock, limit
+        self._lanes, self._identity, self._disk, self._lock = lanes, identity, disk, lock
+        self._limit = means.segment_bytes - HEAD_BYTES - OVERHEAD_BYTES - 2
         self.recovery = recovery
-        self._committer = Committer(lanes, identity.epoch, min(FRAME_BYTES, limit + 2))
+        self._committer = Committer(lanes, means)
         self._is_closed = False
+        if any(isinstance(each, SealedOtherwise) for each in recovery.notices):
+            self._committer.tell(SET_ASIDE, "on")
 
     @classmethod
-    def open(
-        cls, path: Path, *, flush: Callable[[int], None] = os.fdatasync, segment_bytes: int = 1 << 20
+    def open(  # noqa: PLR0913
+        cls,
+        path: Path,
+        *,
+        secret: bytes = NO_SECRET,
+        boot: str = "",
+        stamp: Stamp = unstamped,
+        caps: Mapping[Lane, int] | None = None,
+        usage: Callable[[Path], DiskUse] = disk_use,
+        flush: Callable[[int], None] = os.fdatasync,
+        segment_bytes: int = 1 << 20,
     ) -> "Spool":
         """Recover what is there and begin a new epoch. Damage never refuses it.
 
-        Raises SpoolLocked where another process has the folder, SpoolUnusable for the operating system's reasons.
+        `stamp` puts the box's time on the spool's own records. Raises SpoolLocked where another process has the
+        folder, SpoolUnusable for the operating system's reasons.
         """
         disk = Disk(flush)
+        lanes: dict[Lane, OpenLane] = {}
+        found: dict[Lane, LaneFound] = {}
         with contextlib.ExitStack() as undo:
             try:
                 path.mkdir(parents=True, exist_ok=True)
                 lock = lock_folder(path)
                 undo.callback(os.close, lock)
-                stored, seen = parse_identity(read_bytes(path / NAME, 4096)), witnesses(path)
-                identity = next_identity(stored, seen)
-                write_identity(path, identity, disk)
-                lanes: dict[Lane, OpenLane] = {}
-                found: list[LaneFound] = []
+                whose = begin_epoch(path, secret, boot, disk)
                 for name in LANES:
-                    lane, recovered = _open_lane(path / name, name, identity, disk, segment_bytes)
-                    undo.callback(lane.cursor.close)
-                    lanes[name] = lane
-                    found.append(recovered)
+                    lanes[name], found[name] = open_lane(path / name, name, whose, segment_bytes, disk)
+                    undo.callback(lanes[name].cursor.close)
+                if usage(path).share < EVICT_FROM:
+                    lanes["event"].writer.reserve()
                 disk.sync_folder(path)
             except OSError as error:
                 raise unusable(path, error) from error
             undo.pop_all()
-        recovery = Recovery(
-            frames_kept=sum(each.frames_kept for each in found),
-            tail_bytes_cut=sum(each.tail_bytes_cut for each in found),
-            segments_set_aside=sum(each.set_aside for each in found),
-            gaps=tuple(one for each in found for one in each.gaps),
-            is_identity_rebuilt=stored is None and bool(seen),
+        means = Means(
+            epoch=whose.identity.epoch,
+            keyring=whose.seals.keyring,
+            segment_bytes=segment_bytes,
+            frame_bytes=min(FRAME_BYTES, segment_bytes - HEAD_BYTES - OVERHEAD_BYTES),
+            caps=caps_with(caps, segment_bytes),
+            usage=lambda: usage(path),
+            stamp=stamp,
         )
-        return cls(lanes, identity, recovery, disk, lock, segment_bytes - HEAD_BYTES - OVERHEAD_BYTES - 2)
+        return cls(lanes, whose.identity, means, recovery_of(whose, found, stamp), disk, lock)
 
     @property
     def id(self) -> str:
@@ -141,15 +180,32 @@ class Spool:
             written_bytes=self._disk.written_bytes,
             refused=self._committer.refused,
             dropped=self._committer.dropped,
+            evicted=self._committer.evicted,
+            evicted_segments=self._committer.evicted_segments,
+            events_refused=self._committer.events_refused,
+            is_refusing_events=int(bool(self._committer.gate.why)),
+            damaged=self._committer.damaged,
+            damaged_files_removed=self._committer.removed,
+            scrubbed_bytes=self._committer.scrubber.bytes,
+            scrub_laps=self._committer.scrubber.laps,
         )
+
+    @property
+    def is_refusing(self) -> bool:
+        """Something that was put last could not be stored."""
+        return self._committer.is_refusing
 
     def listen(self, callback: Listener) -> None:
         """Call it with lane, first number and observations after each flush."""
         self._committer.listeners.append(callback)
 
     def listen_refusals(self, callback: Complaint) -> None:
-        """Call it with the sentence each time the disk refused a commit of any lane."""
+        """Call it with the lane and the sentence each time the disk refused a commit, and when events are refused."""
         self._committer.complaints.append(callback)
+
+    def listen_notices(self, callback: Notice) -> None:
+        """Call it with sentences about what was given up, and about damage."""
+        self._committer.notices.append(callback)
 
     def head(self, lane: Lane) -> Position:
         """The last observation on disk."""
@@ -177,8 +233,7 @@ class Spool:
     def frames_after(self, lane: Lane, after: Position, limit: int) -> list[Frame]:
         """Up to `limit` committed frames behind `after`, in order. What turns out to be unreadable leaves a gap."""
         frames, lost = self._lanes[lane].index.frames_after(after, limit)
-        for epoch, first, last in lost:
-            self._committer.owed.add(gap(lane, epoch, first, last, "damaged"))
+        self._committer.tell_lost(lane, lost)
         return frames
 
     async def put(self, observations: Sequence[AnyObservation]) -> None:
@@ -216,6 +271,7 @@ class Spool:
         """One beat of the timer: what is due at it."""
         await self._committer.commit(name for name in LANES if number % EVERY_TICKS[name] == 0)
         await self._committer.tidy(must_flush=number % CURSOR_TICKS == 0)
+        await self._committer.scrub()
 
     async def commit_now(self) -> None:
         """Commit everything buffered. What the disk refuses stays buffered; the counters tell."""
@@ -237,17 +293,3 @@ class Spool:
         self._is_closed = True
         await self._committer.close()
         os.close(self._lock)
-
-
-def _open_lane(
-    folder: Path, name: Lane, identity: Identity, disk: Disk, segment_bytes: int
-) -> tuple[OpenLane, LaneFound]:
-    folder.mkdir(exist_ok=True)
-    found = LaneRecovery(folder, name, identity.id, segment_bytes, disk).found()
-    writer = LaneWriter(
-        disk, folder, name, identity.id, segment_bytes=segment_bytes, number=found.number, previous=found.previous
-    )
-    index = LaneIndex(name, identity.epoch, found.runs, found.acked)
-    cursor = Cursor(folder / CURSOR, name, identity.id, identity.epoch, disk)
-    saved = (cursor.state.released, cursor.state.ranges)
-    return OpenLane(index, writer, cursor, Buffer(name), saved=saved), found

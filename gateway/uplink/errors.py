@@ -141,6 +141,12 @@ class ServerExpired(BrokerUntrusted):
     sentence = N_("The broker's certificate has expired (the box's clock says {now}).")
 
 
+class ServerLongOver(ServerExpired):
+    """Over before a day that is behind us by any clock."""
+
+    sentence = N_("The broker's certificate expired before {now}, and it is later than that by any clock.")
+
+
 class ServerNotYet(BrokerUntrusted):
     """Not begun, or our clock is wrong."""
 
@@ -193,6 +199,52 @@ class RevocationListOld(BrokerUntrusted):
     """CRL missing for an issuer, or past its time."""
 
     sentence = N_("The revocation list {path} is out of date or lacks an issuer. Renew it, one list for each CA.")
+
+
+class RevocationListDated(RevocationListOld):
+    """Only its dates are wrong, by a clock that may be wrong itself."""
+
+
+class ClockDoubtful(BrokerUntrusted):
+    """Our clock is not trusted, and by it the broker's dates are wrong."""
+
+    sentence = N_(
+        "By this box's clock ({now}), which nothing confirms, the broker's certificate is not valid. "
+        "Nothing is sent, everything is kept on disk. Check the clock first."
+    )
+
+
+class ClockUnconfirmed(UplinkError):
+    """Told, not raised: the dates were judged by a clock that nothing confirms."""
+
+    sentence = N_(
+        "Nothing confirms this box's clock (it says {now}). The broker's certificate is valid by it; the platform is "
+        "asked for the time, and the connection ends if its answer says otherwise."
+    )
+
+
+class TimeUnanswered(UplinkError):
+    """The platform was asked for the time and said nothing that could be believed."""
+
+    sentence = N_(
+        "This box's clock ({now}) is wrong or not set, and the platform did not tell the time within {seconds} s. "
+        "Nothing is sent, everything is kept on disk. Check the clock first."
+    )
+
+
+class TimeAsked(UplinkError):
+    """Told, not raised: one connection whose dates nobody has checked, for one question."""
+
+    sentence = N_(
+        "By this box's clock ({now}), which nothing confirms, the broker's certificate is not valid. Before anything "
+        "else is sent the platform is asked for the time; its answer is signed."
+    )
+
+
+class TimeRefused(UplinkError):
+    """An answer that is none."""
+
+    sentence = N_("An answer about the time was refused ({reason}); the clock was not changed by it.")
 
 
 class ServerOldTls(BrokerUntrusted):
@@ -295,6 +347,25 @@ class FrameTooLarge(UplinkError):
     """A frame that the broker never takes."""
 
     sentence = N_("One record of {size} bytes is larger than the broker takes ({limit}). It stays on disk.")
+
+
+class ReportTooLarge(UplinkError):
+    """What the box says of itself is larger than the broker takes."""
+
+    sentence = N_(
+        "What this box tells of itself on {topic} takes {size} bytes, and the broker takes {limit}: it is shortened "
+        "or left out. What the devices say is sent all the same. Allow larger packets at the broker "
+        "(max_packet_size)."
+    )
+
+
+class BudgetSpent(UplinkError):
+    """More waits than the budget allows now."""
+
+    sentence = N_(
+        "The budget of {budget} an hour is used up: what waits stays on disk and goes as the hour goes on. "
+        "Results and alerts do not wait for it."
+    )
 
 
 class AckRefused(UplinkError):

@@ -20,6 +20,7 @@ from gateway.uplink.errors import (
     FileMissing,
     FileUnreadable,
     KeyMismatch,
+    LocalError,
 )
 from gateway.uplink.schema import decode_key
 
@@ -77,8 +78,11 @@ def _certificates(role: str, path: str) -> list[x509.Certificate]:
         raise FileDamaged(role=_(role), path=path) from error
 
 
-def check_identity(files: TlsPaths, gateway: str, now: datetime) -> x509.Certificate:
-    """Our certificate, if our files are whole, fit each other, and are valid now. Raises leaves of `LocalError`."""
+def check_identity(files: TlsPaths, gateway: str, now: datetime | None) -> x509.Certificate:
+    """Our certificate, if our files are whole, fit each other, and are valid now. Raises leaves of `LocalError`.
+
+    `now` is None where the clock is not trusted: the broker judges our dates by its own, and better.
+    """
     _certificates("CA", files.ca)
     ours = _certificates("certificate", files.certificate)[0]
     key_pem = read_file("key", files.key)
@@ -91,9 +95,9 @@ def check_identity(files: TlsPaths, gateway: str, now: datetime) -> x509.Certifi
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*form) != ours.public_key().public_bytes(*form):
         raise KeyMismatch(key=files.key, certificate=files.certificate)
-    if now > ours.not_valid_after_utc:
+    if now is not None and now > ours.not_valid_after_utc:
         raise CertificateExpired(end=f"{ours.not_valid_after_utc:%Y-%m-%d}")
-    if now < ours.not_valid_before_utc:
+    if now is not None and now < ours.not_valid_before_utc:
         raise CertificateNotYet(start=f"{ours.not_valid_before_utc:%Y-%m-%d}", now=f"{now:%Y-%m-%d %H:%M}")
     found = [str(name.value) for name in ours.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     if found != [gateway]:
@@ -101,6 +105,14 @@ def check_identity(files: TlsPaths, gateway: str, now: datetime) -> x509.Certifi
     if ExtendedKeyUsageOID.CLIENT_AUTH not in purposes(ours):
         raise CertificateNotClient(path=files.certificate)
     return ours
+
+
+def begins(files: TlsPaths) -> float:
+    """When our certificate begins, in seconds since 1970: it cannot be earlier now. 0.0 where it cannot be read."""
+    try:
+        return _certificates("certificate", files.certificate)[0].not_valid_before_utc.timestamp()
+    except LocalError:
+        return 0.0
 
 
 def purposes(certificate: x509.Certificate) -> frozenset[x509.ObjectIdentifier]:

@@ -5,12 +5,16 @@ One `Connection` lives as long as its socket; the next one is a new object, so t
 """
 
 import asyncio
+import contextlib
+import fcntl
 import socket
 import ssl
+import sys
+import termios
 from typing import Any, Protocol
 
 from msgspec import Struct
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, MQTTMessage, time_func
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -26,11 +30,17 @@ WINDOW = 64
 INCOMING_LIMIT_BYTES = 64 << 10
 INCOMING_WINDOW = 32
 READ_BYTES = 16 << 10
+WRITE_BYTES = 8 << 10
+"""OpenSSL takes a write as a whole or not at all: in pieces it is seen whether the line moves."""
 PACKET_LIMIT_BYTES = 268_435_455
 """MQTT 5.0 section 1.5.5: the largest remaining length."""
 HEADROOM_BYTES = 256
 """Fixed header, topic length, packet id and properties of a PUBLISH, generously."""
 MISC_S = 1.0
+MOVING_BYTES = 100
+"""A line that takes less of a packet in a second is not alive for it."""
+UNSENT_BYTES = 32 << 10
+"""What the kernel takes ahead of the network: more would stand before the keep-alive, where nobody can pass it."""
 TAKEN_OVER = 0x8E
 UNSUPPORTED_VERSION = 0x84
 
@@ -100,7 +110,7 @@ class _Wire:
         view, done = memoryview(data), 0
         while done < len(view):
             try:
-                done += self._secure.send(view[done:])
+                done += self._secure.send(view[done : done + WRITE_BYTES])
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 if done:
                     break
@@ -110,6 +120,13 @@ class _Wire:
                 raise
         self.sent += done
         return done
+
+    def unsent(self) -> int:
+        """Bytes in the kernel that the far end has not taken (SIOCOUTQ of linux/sockios.h, the same as TIOCOUTQ)."""
+        try:
+            return int.from_bytes(fcntl.ioctl(self._secure.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        except (OSError, ValueError):
+            return 0
 
     def pending(self) -> int:
         return len(self._ahead) or self._secure.pending()
@@ -133,6 +150,7 @@ class _Paho(Client):
             CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
         )
         self.wire = wire
+        self._seen = 0
 
     def _create_socket(self) -> Any:
         return self.wire
@@ -141,12 +159,40 @@ class _Paho(Client):
         """Announced length of the packet that is being read."""
         return self._in_packet["remaining_length"]
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether packets wait for the socket."""
+        return bool(self._out_packet)
+
+    def _send_pingreq(self) -> MQTTErrorCode:
+        """The keep-alive goes before everything that waits, but for the packet that TLS may have begun to write."""
+        code = super()._send_pingreq()
+        if len(self._out_packet) > 1:
+            self._out_packet.insert(1, self._out_packet.pop())
+        return code
+
+    def _check_keepalive(self) -> None:
+        """While a long packet goes out, and the line moves, no answer can be missed: the question waits behind it."""
+        unsent = self.wire.unsent()
+        crossed, self._seen = self.wire.sent - unsent - self._seen, self.wire.sent - unsent
+        if (self._out_packet or unsent) and crossed >= MOVING_BYTES:
+            with self._msgtime_mutex:
+                self._last_bytes_received = time_func()
+            if self._ping_t:
+                self._ping_t = time_func()
+        super()._check_keepalive()
+
 
 class Connection:
-    """One MQTT connection. `start` sends CONNECT; the listener hears the rest."""
+    """One MQTT connection. `start` sends CONNECT; the listener hears the rest.
 
-    def __init__(self, secure: ssl.SSLSocket, client_id: str, will: Message, listener: Listener) -> None:
+    Without a will it is the one that asks for the time: it leaves what else comes in with the broker, unconfirmed.
+    """
+
+    def __init__(self, secure: ssl.SSLSocket, client_id: str, will: Message | None, listener: Listener) -> None:
         self._loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            secure.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         self._wire = _Wire(secure)
         self._paho = _Paho(client_id, self._wire)
         self._listener = listener
@@ -154,7 +200,11 @@ class Connection:
         self._misc: asyncio.TimerHandle | None = None
         self._is_over = False
         self._gone = asyncio.Event()
-        self._paho.will_set(will.topic, will.payload, 1, will.retain, _properties(PacketTypes.WILLMESSAGE, will))
+        if will is None:
+            self._paho.manual_ack_set(True)
+        else:
+            properties = _properties(PacketTypes.WILLMESSAGE, will)
+            self._paho.will_set(will.topic, will.payload, 1, will.retain, properties)
         self._paho.max_inflight_messages_set(0)  # no limit: the window is ours, counted before publish()
         self._paho.on_connect = self._on_connect
         self._paho.on_disconnect = self._on_disconnect
@@ -191,9 +241,13 @@ class Connection:
         properties = _properties(PacketTypes.PUBLISH, message)
         return self._paho.publish(message.topic, message.payload, 1, message.retain, properties).mid
 
-    def subscribe(self, topic: str) -> None:
-        """Subscribe with QoS 1."""
-        self._paho.subscribe(topic, 1)
+    def subscribe(self, *topics: str) -> None:
+        """Subscribe with QoS 1; one SUBACK with a code for each."""
+        self._paho.subscribe([(topic, 1) for topic in topics])
+
+    def unsubscribe(self, topic: str) -> None:
+        """No more of it."""
+        self._paho.unsubscribe(topic)
 
     async def close(self, timeout_s: float) -> None:
         """DISCONNECT (the broker forgets the will), written before the socket is closed if the line lets it."""
@@ -215,6 +269,11 @@ class Connection:
     def traffic(self) -> tuple[int, int]:
         """Bytes inside TLS, sent and received."""
         return self._wire.sent, self._wire.received
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether something waits for the socket to take more."""
+        return self._paho.is_writing
 
     def _close_socket(self) -> None:
         if self._misc is not None:

@@ -1,95 +1,109 @@
-"""Which frame goes next: pure decisions over what the spool holds and what was sent, no I/O of its own.
+"""What goes next: pure decisions over what the spool holds and what was sent, no I/O of its own.
 
 Each lane has two ways: `hist` from the released point up to where the lane stood when the connection was made, and
-`live` from there on. By rank: event live, event hist, numeric live, numeric hist, then waves, then log.
-`Schedule.next` is the one place where the order is decided.
+`live` from there on. By rank: event live, event hist, numeric live; of what the link has left, 70 % of the bytes for
+numeric hist and 30 % for wave live; then wave hist; log last. Live data that the link could not take in time become
+history, so that what is called live is. `Schedule.next` is the one place where the order is decided.
 """
 
 from collections import deque
-from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from drivers.observation import LANES, Lane
-from gateway.spool.spool import Frame, Position
+from gateway.spool.spool import EVERY_TICKS, TICK_S, Frame, Position
 from gateway.uplink.topics import Era
+from gateway.uplink.way import CONTENT_JSON, Sent, Source, Way, joined
+
+__all__ = ["Departure", "Pace", "Schedule", "Sent", "Source"]
 
 UNACKED_BYTES = 4 << 20
 UNACKED_FRAMES = 512
 """What one way may have sent without the platform's word for it; beyond it waits."""
 PROBE_BYTES = 64 << 10
 """The same after a time-out, until the platform speaks again: a silent platform does not cost a month of 4G."""
-FETCH_FRAMES = 4
-SKIP_FETCHES = 4
+JOIN_BYTES = 64 << 10
+"""JSON of one published frame, unless a single frame of the spool has more."""
+JOIN_S = 60.0
+"""Commits of history in one frame."""
+HIST_SHARE = 0.7
+LATE_S = 20.0
+"""Live data that wait longer than that, their joining apart, become history."""
+MARK_S = 0.25
+"""Commits of a lane that come closer together are seen as one."""
+SMALLEST = 512
+LEARN = 0.3
+
+_AGEING: tuple[Lane, ...] = ("numeric", "wave")
 
 
-class Source(Protocol):
-    """The part of the spool that is read here."""
+class Pace(Struct, frozen=True):
+    """What the link takes well just now, in bytes of a published frame; `join_s`: live data are gathered so long."""
 
-    def frames_after(self, lane: Lane, after: Position, limit: int) -> list[Frame]:
-        """Committed frames, in order."""
-        ...
-
-    def head(self, lane: Lane) -> Position:
-        """The last committed observation."""
-        ...
-
-    def released(self, lane: Lane) -> Position:
-        """The last observation before which nothing is kept."""
-        ...
-
-    def is_acknowledged(self, lane: Lane, epoch: int, first: int, last: int) -> bool:
-        """Whether all of these were acknowledged."""
-        ...
-
-
-class Sent(Struct, eq=False):
-    """One frame that was handed to the broker."""
-
-    lane: Lane
-    era: Era
-    epoch: int
-    first: int
-    last: int
-    size: int
-    turn: int
-    """Of its lane: what was sent before a rewind is no longer waited for."""
-    confirmed_at: float | None = None
-    """When its PUBACK came."""
+    bulk_bytes: int = 1 << 20
+    live_bytes: int = 1 << 20
+    join_s: float = 0.0
 
 
 class Departure(Struct, frozen=True):
-    """The next frame, and the way it goes."""
+    """What goes next, and the way it goes: consecutive frames of one lane and epoch, or pieces of them."""
 
     era: Era
-    frame: Frame
+    frames: tuple[Frame, ...]
+    is_shared: bool = False
+    """Chosen by the 70/30 rule: both sides had something."""
 
+    @property
+    def lane(self) -> Lane:  # noqa: D102
+        return self.frames[0].lane
 
-class _Way:
-    """One lane's live or hist."""
+    @property
+    def epoch(self) -> int:  # noqa: D102
+        return self.frames[0].epoch
 
-    def __init__(self, era: Era) -> None:
-        self.era: Era = era
-        self.cursor = self.end = Position(0, 0)
-        self.ahead: deque[Frame] = deque()
-        self.unacked: deque[Sent] = deque()
-        self.unacked_bytes = 0
+    @property
+    def first(self) -> int:  # noqa: D102
+        return self.frames[0].first
 
-    def restart(self, cursor: Position, end: Position) -> None:
-        self.cursor, self.end, self.unacked_bytes = cursor, end, 0
-        self.ahead.clear()
-        self.unacked.clear()
+    @property
+    def last(self) -> int:  # noqa: D102
+        return self.frames[-1].last
+
+    @property
+    def content_bytes(self) -> int:
+        """JSON in it."""
+        return sum(len(frame.payload) for frame in self.frames)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Of the ranks for which a part of the window is kept free."""
+        return self.lane == "event" or (self.lane == "numeric" and self.era == "live")
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether this version knows what is in it."""
+        return all(frame.content == CONTENT_JSON for frame in self.frames)
+
+    def array(self) -> bytes:
+        """All observations as one JSON array."""
+        return joined(self.frames)
 
 
 class _LaneWays:
     """Both ways of one lane."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, source: Source) -> None:
         self.lane: Lane = lane
-        self.live, self.hist = _Way("live"), _Way("hist")
+        self.live, self.hist = Way(lane, "live", source), Way(lane, "hist", source)
         self.turn = 0
         self.paused_until = 0.0
         self.window_bytes = UNACKED_BYTES
+        self.marks: deque[tuple[float, Position]] = deque()
+        """When commits were seen that did not leave yet: the first of them tells how late live is."""
+
+    def of(self, era: Era) -> Way:
+        return self.live if era == "live" else self.hist
 
 
 class Schedule:
@@ -97,7 +111,9 @@ class Schedule:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._lanes = {lane: _LaneWays(lane) for lane in LANES}
+        self._lanes = {lane: _LaneWays(lane, source) for lane in LANES}
+        self._balance = 0.0
+        self.pace = Pace()
         self.is_skimming = False
         """`next` stopped in a stretch that is already acknowledged: ask again, there may be more behind it."""
         for lane in LANES:
@@ -107,6 +123,7 @@ class Schedule:
         """Everything unacknowledged goes again as history, from the released point; live begins at this moment."""
         ways, head = self._lanes[lane], self._source.head(lane)
         ways.turn += 1
+        ways.marks.clear()
         ways.hist.restart(self._source.released(lane), head)
         ways.live.restart(head, head)
 
@@ -118,34 +135,76 @@ class Schedule:
         """Whether a frame was sent after its lane's last rewind."""
         return self._lanes[sent.lane].turn == sent.turn
 
+    def observe(self, now: float) -> None:
+        """See what was committed meanwhile, and let what came too late for live become history."""
+        for lane in _AGEING:
+            ways, head = self._lanes[lane], self._source.head(lane)
+            marks = ways.marks
+            while marks and marks[0][1] <= ways.live.cursor:
+                marks.popleft()
+            if head > (marks[-1][1] if marks else ways.live.cursor):
+                if marks and now - marks[-1][0] < MARK_S:
+                    marks[-1] = (marks[-1][0], head)
+                else:
+                    marks.append((now, head))
+            if marks and now - marks[0][0] >= LATE_S + self.pace.join_s and now >= ways.paused_until:
+                self._demote(ways, head)
+
     def next(self, now: float) -> Departure | None:
-        """The frame that goes next, if any may go."""
+        """What goes next, if anything may go."""
+        self.observe(now)
         self.is_skimming = False
-        for ways in self._lanes.values():
-            if now < ways.paused_until:
-                continue
-            for way in (ways.live, ways.hist):
-                if len(way.unacked) >= UNACKED_FRAMES or way.unacked_bytes >= ways.window_bytes:
-                    continue
-                if not way.ahead:
-                    self._fetch(ways.lane, way)
-                if way.ahead:
-                    return Departure(way.era, way.ahead[0])
+        for lane, era in (("event", "live"), ("event", "hist"), ("numeric", "live")):
+            found = self._candidate(self._lanes[lane], era, now)  # type: ignore[index, arg-type]
+            if found or self.is_skimming:
+                return found
+        past = self._candidate(self._lanes["numeric"], "hist", now)
+        if self.is_skimming:
+            return None
+        curve = self._candidate(self._lanes["wave"], "live", now)
+        if past and curve:
+            return msgspec.structs.replace(past if self._balance <= 0 else curve, is_shared=True)
+        if past or curve or self.is_skimming:
+            return past or curve
+        for lane, era in (("wave", "hist"), ("log", "live"), ("log", "hist")):
+            found = self._candidate(self._lanes[lane], era, now)  # type: ignore[index, arg-type]
+            if found or self.is_skimming:
+                return found
         return None
+
+    def wanted(self, departure: Departure) -> int:
+        """Bytes of a published frame that would suit the link."""
+        return self.pace.live_bytes if departure.is_urgent else self.pace.bulk_bytes
+
+    def shorten(self, departure: Departure, size: int) -> Departure | None:
+        """About half of a departure that came out with `size` bytes; None if it cannot be cut."""
+        way = self._lanes[departure.lane].of(departure.era)
+        way.ratio = max(way.ratio, size / max(1, departure.content_bytes))
+        if len(departure.frames) > 1:
+            fewer = departure.frames[: len(departure.frames) // 2]
+        elif way.split(len(departure.frames[0].payload) // 2 + 1):
+            fewer = (way.ahead[0],)
+        else:
+            return None
+        return msgspec.structs.replace(departure, frames=fewer)
 
     def take(self, departure: Departure, size: int) -> Sent:
         """`departure` was sent with `size` bytes: wait for its acknowledgement."""
-        frame, ways = departure.frame, self._lanes[departure.frame.lane]
-        way = self._pass(departure)
-        last = frame.first + frame.count - 1
-        sent = Sent(frame.lane, departure.era, frame.epoch, frame.first, last, size, ways.turn)
+        ways = self._lanes[departure.lane]
+        way = ways.of(departure.era)
+        way.leave(departure.frames)
+        way.ratio += (size / max(1, departure.content_bytes) - way.ratio) * LEARN
+        if departure.is_shared:
+            is_past = departure.lane == "numeric"
+            self._balance += size * (1 - HIST_SHARE) if is_past else -size * HIST_SHARE
+        sent = Sent(departure.lane, departure.era, departure.epoch, departure.first, departure.last, size, ways.turn)
         way.unacked.append(sent)
         way.unacked_bytes += size
         return sent
 
     def skip(self, departure: Departure) -> None:
         """`departure` cannot go on this connection; others pass it, and it stays on disk."""
-        self._pass(departure)
+        self._lanes[departure.lane].of(departure.era).leave(departure.frames)
 
     def settle(self, lane: Lane, *, is_word: bool) -> None:
         """Forget what is acknowledged by now; `is_word`: the platform spoke, so the full window is open again."""
@@ -168,38 +227,43 @@ class Schedule:
         return late
 
     def wake_at(self, now: float) -> float | None:
-        """When a paused lane may go on."""
-        return min((ways.paused_until for ways in self._lanes.values() if ways.paused_until > now), default=None)
+        """When a paused lane may go on, or something has been gathered long enough."""
+        times = [ways.paused_until for ways in self._lanes.values()]
+        if self.pace.join_s:
+            times += [self._lanes[lane].marks[0][0] + self.pace.join_s for lane in _AGEING if self._lanes[lane].marks]
+        return min((at for at in times if at > now), default=None)
 
-    def _pass(self, departure: Departure) -> _Way:
-        ways = self._lanes[departure.frame.lane]
-        way = ways.live if departure.era == "live" else ways.hist
-        frame = way.ahead.popleft()
-        way.cursor = Position(frame.epoch, frame.first + frame.count - 1)
-        return way
+    def _candidate(self, ways: _LaneWays, era: Era, now: float) -> Departure | None:
+        way = ways.of(era)
+        if now < ways.paused_until:
+            return None
+        if len(way.unacked) >= UNACKED_FRAMES or way.unacked_bytes >= ways.window_bytes:
+            return None
+        if way.fetch():
+            self.is_skimming = True
+        if not way.ahead:
+            return None
+        wanted = Departure(era, (way.ahead[0],))
+        limit = max(SMALLEST, int(self.wanted(wanted) / way.ratio))
+        if len(way.ahead[0].payload) > limit:
+            way.split(limit)
+        is_gathered = era == "live" and self.pace.join_s > 0
+        frames, is_full = way.gather(min(limit, JOIN_BYTES), self._most(ways.lane, era))
+        if is_gathered and not is_full and ways.marks and now - ways.marks[0][0] < self.pace.join_s:
+            return None
+        return Departure(era, frames)
+
+    def _most(self, lane: Lane, era: Era) -> int:
+        """How many frames may be joined."""
+        if era == "live":
+            return 1 if not self.pace.join_s else int(JOIN_S)
+        return max(1, int(JOIN_S / (EVERY_TICKS[lane] * TICK_S)))
+
+    def _demote(self, ways: _LaneWays, head: Position) -> None:
+        start = ways.live.jump(head)
+        ways.marks.clear()
+        if not ways.hist.append(start, head):
+            self.rewind(ways.lane)
 
     def _is_done(self, sent: Sent) -> bool:
         return self._source.is_acknowledged(sent.lane, sent.epoch, sent.first, sent.last)
-
-    def _fetch(self, lane: Lane, way: _Way) -> None:
-        if way.era == "live":
-            way.end = self._source.head(lane)
-        way.cursor = max(way.cursor, self._source.released(lane))
-        for _ in range(SKIP_FETCHES):
-            if way.cursor >= way.end:
-                return
-            found = self._source.frames_after(lane, way.cursor, FETCH_FRAMES)
-            for frame in found:
-                last = Position(frame.epoch, frame.first + frame.count - 1)
-                if last > way.end:
-                    break
-                if not self._source.is_acknowledged(lane, frame.epoch, frame.first, last.seq):
-                    way.ahead.append(frame)
-                elif not way.ahead:
-                    way.cursor = last
-            if way.ahead:
-                return
-            if not found or way.cursor < Position(found[-1].epoch, found[-1].first + found[-1].count - 1):
-                way.cursor = way.end  # what stood between was evicted, or belongs to the other way
-                return
-        self.is_skimming = True

@@ -6,32 +6,54 @@ Everything that comes in is bounded by size before it is decoded.
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Struct
 
-from drivers.observation import AnyObservation, Lane, stamp, to_json
+from drivers.observation import AnyObservation, Lane, to_json
+from gateway.uplink.compact import decode_compact, encode_compact, is_compact
+from gateway.uplink.dictionary import DICTIONARY_TYPE, Dictionary, newest, read_dictionary, shipped
+from gateway.uplink.envelope import (
+    COMPACT_TYPE,
+    FRAME_LIMIT_BYTES,
+    FRAME_TYPE,
+    FrameEnvelope,
+    Malformed,
+    decode_envelope,
+    decode_observations,
+    encode_json,
+)
+from gateway.uplink.time import TimeAnswer, TimeRequest, decode_time_request, parse_utc, sign_time
 from gateway.uplink.topics import (
     ALL_GATEWAYS,
     Era,
     ack_filter,
     ack_topic,
+    consumer_filters,
+    dictionary_named,
+    dictionary_topic,
     frame_topic,
     is_segment,
     lane_named,
     own_topic,
     split_topic,
+    time_answer_topic,
 )
 
 __all__ = [
     "ALL_GATEWAYS",
+    "COMPACT_TYPE",
+    "DICTIONARY_TYPE",
+    "FRAME_LIMIT_BYTES",
+    "FRAME_TYPE",
     "Ack",
     "AnyObservation",
     "Birth",
     "DeviceBirth",
     "DeviceLink",
+    "Dictionary",
     "Era",
     "FrameEnvelope",
     "Health",
@@ -40,27 +62,40 @@ __all__ = [
     "MetricBirth",
     "Range",
     "State",
+    "TimeAnswer",
+    "TimeRequest",
     "ack_filter",
     "ack_topic",
     "canonical",
+    "consumer_filters",
     "decode_ack",
     "decode_envelope",
+    "decode_frame",
     "decode_key",
     "decode_observations",
+    "decode_time_request",
+    "dictionary_named",
+    "dictionary_topic",
     "encode",
+    "encode_compact",
+    "encode_json",
     "frame_topic",
+    "frame_type",
     "is_segment",
     "lane_named",
+    "newest",
     "own_topic",
+    "parse_utc",
+    "read_dictionary",
+    "shipped",
     "sign_ack",
+    "sign_time",
     "split_topic",
+    "time_answer_topic",
     "verify_ack",
 ]
 
-FRAME_TYPE = "application/vnd.jisr.frame+json"
 JSON_TYPE = "application/json"
-FRAME_LIMIT_BYTES = 4 << 20
-"""A frame is one commit; a segment of the spool is 1 MiB."""
 ACK_LIMIT_BYTES = 4096
 ACK_HOLES = 64
 KEY_BYTES = 32
@@ -69,38 +104,17 @@ Range = tuple[int, int]
 """First and last sequence number, both inside."""
 
 
-class Malformed(ValueError):
-    """What came in is not of this contract; `reason` is one machine word."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class FrameEnvelope(Struct, frozen=True):
-    """One commit of one lane for the whole box: `count` observations of (spool, epoch, lane) from `first` on."""
-
-    gateway: str
-    site: str
-    spool: str
-    epoch: int
-    lane: Lane
-    first: int
-    count: int
-    observations: Raw
-    """JSON array, exactly as it lies in the spool; gateway, epoch, lane and seq of each are those of the frame."""
-    v: int = 1
-    boot: str | UnsetType = UNSET
-
-
 class Ack(Struct, frozen=True):
     """The platform has every observation up to `upto` but those inside `holes`; the MAC proves that it says so."""
 
     spool: str
     epoch: int
     upto: int
+    """Last number of (spool, epoch, lane) that the platform has."""
     holes: tuple[Range, ...] = ()
+    """First and last of each stretch it does not have: both inside, ascending, disjoint, not beyond `upto`."""
     mac: str = ""
+    """HMAC-SHA256 in lower-case hexadecimal."""
 
 
 class MetricBirth(Struct, frozen=True, omit_defaults=True):
@@ -108,8 +122,11 @@ class MetricBirth(Struct, frozen=True, omit_defaults=True):
 
     vendor_code: str
     metric: str = ""
+    """IEEE 11073-10101 reference id, where a source confirms one."""
     code: int = 0
+    """Its context-free code."""
     unit: str = ""
+    """UCUM."""
     category: str = ""
     label_en: str = ""
     label_fr: str = ""
@@ -124,33 +141,41 @@ class DeviceBirth(Struct, frozen=True, omit_defaults=True):
     place: str = ""
     mode: str = "real"
     evidence: str = ""
+    """How well the driver is proven: sketch, bench, captured or field."""
     port: str = ""
     sends: bool = False
-    """Whether the box may ask this device anything (law 3); else it only listens."""
+    """Whether the box may ask this device anything; else it only listens."""
     metrics: tuple[MetricBirth, ...] = ()
 
 
 class Birth(Struct, frozen=True):
-    """Retained: who this box is. The uplink fills gateway to encoding itself."""
+    """Retained: who this box is, what it runs, and which devices it has."""
 
     gateway: str = ""
     site: str = ""
     session: int = 0
+    """One number for each connection; of one spool they only rise."""
     spool: str = ""
+    """Name of the disk's content; another one after the disk was changed."""
     epoch: int = 0
+    """Rises by one at each start of the box."""
     ack: Literal["platform", "broker"] = "platform"
-    encoding: Literal["json"] = "json"
+    """What frees data on the box: the platform's acknowledgement, or the broker's PUBACK."""
+    encoding: Literal["json", "compact"] = "json"
+    """How its frames are written. Consumers tell each frame's by its first bytes."""
     software: str = ""
     language: str = ""
     boot: str = ""
+    """Id of this run of the box's kernel, to which monotonic times belong."""
     at: str = ""
+    """The box's time at the connection."""
     devices: tuple[DeviceBirth, ...] = ()
     extra: dict[str, Any] = {}
     v: int = 1
 
 
 class State(Struct, frozen=True):
-    """Retained, and the last will: a will that carries an older session than the birth is stale."""
+    """Retained, and the last will: it counts only while its session is that of the last birth."""
 
     state: Literal["online", "offline"]
     session: int
@@ -162,10 +187,14 @@ class DeviceLink(Struct, frozen=True, omit_defaults=True):
 
     connection: str
     why: str = ""
+    """A sentence for a person, empty while all is well."""
     observations: int = 0
     faults: dict[str, int] = {}
+    """Rejected frames by reason."""
     unsent: dict[str, int] = {}
+    """What the driver wanted to send and the port refused, by reason."""
     rejected_share: float = 0.0
+    """Share of the last frames that were rejected."""
 
 
 class Health(Struct, frozen=True):
@@ -176,6 +205,7 @@ class Health(Struct, frozen=True):
     epoch: int = 0
     at: str = ""
     uptime_s: float = 0.0
+    """Since the kernel started."""
     clock: dict[str, Any] = {}
     spool: dict[str, dict[str, int]] = {}
     """Per lane: observations and bytes committed and not yet released."""
@@ -191,9 +221,7 @@ class Health(Struct, frozen=True):
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_FRAMES = msgspec.json.Decoder(FrameEnvelope)
 _ACKS = msgspec.json.Decoder(Ack)
-_OBSERVATIONS = msgspec.json.Decoder(list[AnyObservation])
 
 
 def encode(message: Struct) -> bytes:
@@ -201,31 +229,23 @@ def encode(message: Struct) -> bytes:
     return _ENCODER.encode(message)
 
 
-def decode_envelope(payload: bytes) -> FrameEnvelope:
-    """A frame with its observations still as text. Raises `Malformed`."""
-    if len(payload) > FRAME_LIMIT_BYTES:
-        raise Malformed("too_large")
-    try:
-        frame = _FRAMES.decode(payload)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise Malformed("not_a_frame") from error
-    if frame.v != 1:
-        raise Malformed("version")
-    if frame.first < 1 or frame.count < 1 or frame.epoch < 1:
-        raise Malformed("numbering")
-    return frame
+def decode_frame(
+    payload: bytes, dictionaries: Mapping[int, Dictionary] | None = None
+) -> tuple[FrameEnvelope, tuple[AnyObservation, ...]]:
+    """A frame in either encoding, with its observations stamped: the one entrance for whoever reads frames.
+
+    `dictionaries` default to those shipped with this software. Raises `Malformed`; with reason "dictionary" the
+    frame is good as far as can be seen, but compressed with a dictionary that is not among them.
+    """
+    if is_compact(payload):
+        return decode_compact(payload, shipped() if dictionaries is None else dictionaries)
+    frame = decode_envelope(payload)
+    return frame, decode_observations(frame)
 
 
-def decode_observations(frame: FrameEnvelope) -> tuple[AnyObservation, ...]:
-    """The observations of a frame, each stamped with gateway, epoch, lane and its own seq. Raises `Malformed`."""
-    try:
-        seen = _OBSERVATIONS.decode(frame.observations)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise Malformed("observations") from error
-    if len(seen) != frame.count:
-        raise Malformed("count")
-    where = {"gateway": frame.gateway, "epoch": frame.epoch, "lane": frame.lane}
-    return tuple(stamp(one, seq=seq, **where) for seq, one in enumerate(seen, frame.first))
+def frame_type(payload: bytes) -> str:
+    """The MQTT content type of an encoded frame, by its first bytes."""
+    return COMPACT_TYPE if is_compact(payload) else FRAME_TYPE
 
 
 def canonical(observation: AnyObservation) -> str:

@@ -1,152 +1,30 @@
 """One connection's life: birth and state, frames out as the windows allow, confirmations and acknowledgements in."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
-from random import Random
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from drivers.observation import Lane
-from gateway.errors import JisrError
-from gateway.spool.spool import Frame, Position
 from gateway.uplink import errors
-from gateway.uplink.acknowledgement import Judge, Refused
-from gateway.uplink.mqtt import HEADROOM_BYTES, PACKET_LIMIT_BYTES, Connection, Granted, Message
-from gateway.uplink.schedule import Departure, Schedule, Sent
-from gateway.uplink.schema import FRAME_TYPE, JSON_TYPE, Birth, FrameEnvelope, Health, State, encode
-from gateway.uplink.topics import ack_filter, frame_topic, own_topic
+from gateway.uplink.acknowledgement import Refused
+from gateway.uplink.budget import wire_bytes
+from gateway.uplink.flight import Flight
+from gateway.uplink.mqtt import PACKET_LIMIT_BYTES, Connection, Granted, Message
+from gateway.uplink.packing import Misfit, Packed, Packer
+from gateway.uplink.schedule import Pace, Schedule, Sent
+from gateway.uplink.schema import JSON_TYPE, Birth, Health, State, encode
+from gateway.uplink.terms import Backoff, Counters, Identity, Journal, Store, Timing, Tools
+from gateway.uplink.throughput import RTT_LIMIT_S, Cadence, Throughput
+from gateway.uplink.timekeeper import NoTime
+from gateway.uplink.topics import ack_filter, dictionary_named, frame_topic, own_topic, time_answer_topic
 
-IN_FLIGHT_BYTES = 256 << 10
-"""Keep-alive and events must never wait behind more than this."""
+__all__ = ["Backoff", "Counters", "Identity", "Journal", "Session", "Store", "Timing", "Tools"]
+
 NO_SUBSCRIBERS = 0x10
 FAILURE = 0x80
-CONTENT_JSON = 1
 HELD_LIMIT = 1000
-
-
-class Journal(Protocol):
-    """Where events and sentences go (gateway/journal.py)."""
-
-    def event(self, name: str, **facts: Any) -> None:
-        """One event for machines."""
-        ...
-
-    def say(self, error: JisrError, subject: str = "") -> None:
-        """One sentence for people, once until it changes."""
-        ...
-
-    def settle(self, subject: str) -> None:
-        """What was wrong with `subject` is over."""
-        ...
-
-
-class Store(Protocol):
-    """What the uplink needs of the spool."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def epoch(self) -> int: ...  # noqa: D102
-
-    def frames_after(self, lane: Lane, after: Position, limit: int) -> list[Frame]:
-        """Committed frames, in order."""
-        ...
-
-    def head(self, lane: Lane) -> Position:
-        """The last committed observation."""
-        ...
-
-    def released(self, lane: Lane) -> Position:
-        """The last observation before which nothing is kept."""
-        ...
-
-    def is_acknowledged(self, lane: Lane, epoch: int, first: int, last: int) -> bool:
-        """Whether all of these were acknowledged."""
-        ...
-
-    def acknowledge(self, lane: Lane, epoch: int, upto: int, holes: tuple[tuple[int, int], ...] = ()) -> int:
-        """Release; how many observations were released now."""
-        ...
-
-
-class Timing(Struct, frozen=True):
-    """Every time of the uplink, in seconds."""
-
-    connect_s: float = 15.0
-    connack_s: float = 10.0
-    ack_s: float = 60.0
-    """No acknowledgement for so long after the broker's confirmation: send again."""
-    confirm_s: float = 180.0
-    """No confirmation at all for so long while some are awaited: connect again."""
-    health_s: float = 60.0
-    steady_s: float = 30.0
-    """A connection that held so long starts the back-off afresh."""
-    retry_first_s: float = 1.0
-    retry_last_s: float = 300.0
-    refused_last_s: float = 60.0
-
-
-class Counters(Struct):
-    """What the uplink has done in this life."""
-
-    connections: int = 0
-    frames: int = 0
-    observations: int = 0
-    bytes: int = 0
-    confirmed: int = 0
-    acknowledged: int = 0
-    """Observations that an acknowledgement released."""
-    resent: int = 0
-    held: int = 0
-    refused: Counter[str] = msgspec.field(default_factory=Counter)
-    """Acknowledgements refused, by reason."""
-    undelivered: Counter[str] = msgspec.field(default_factory=Counter)
-    """Publications the broker did not take, by reason."""
-
-
-class Backoff:
-    """Full jitter: anything between 0 and a bound that doubles from `first` to `last`."""
-
-    def __init__(self, first_s: float, last_s: float, rng: Random) -> None:
-        self._first, self._last, self._rng, self._tries = first_s, last_s, rng, 0
-
-    def next(self) -> float:
-        """Seconds to wait before the next try."""
-        bound = min(self._last, self._first * 2**self._tries)
-        self._tries = min(self._tries + 1, 32)
-        return self._rng.uniform(0, bound)
-
-    def reset(self) -> None:
-        """It went well."""
-        self._tries = 0
-
-
-class Identity(Struct, frozen=True):
-    """What a session is called, and how it is acknowledged."""
-
-    site: str
-    gateway: str
-    session: int
-    ack: Literal["platform", "broker"]
-    key: bytes = b""
-
-
-class Tools(Struct, frozen=True):
-    """What a session works with."""
-
-    store: Store
-    judge: Judge
-    journal: Journal
-    counters: Counters
-    rng: Random
-    monotonic: Callable[[], float]
-    timing: Timing
-    birth: Callable[[], Birth]
-    health: Callable[[], Health]
-    acknowledged: Callable[[], None]
+MOVING_BYTES = 1000
 
 
 class Session:
@@ -156,26 +34,34 @@ class Session:
         self._me, self._t = me, tools
         self._connection: Connection | None = None
         self._granted = Granted()
-        self._schedule = Schedule(tools.store)
+        self._schedule, self._cadence = Schedule(tools.store), Cadence()
+        self._flight = Flight(self._granted.window, Throughput())
+        self._packer = Packer(me, tools.store.id, self._schedule, tools.wire, PACKET_LIMIT_BYTES)
+        self._asked: tuple[str, ...] = ()
         self._outbox: dict[str, Message] = {}
-        self._in_flight: dict[int, Sent | str] = {}
-        self._in_flight_bytes = 0
         self._held: set[tuple[str, int, int]] = set()
         self._backoff: dict[str, Backoff] = {}
-        self._confirmed_at = self._health_at = tools.monotonic()
+        self._moving_at = self._health_at = tools.monotonic()
+        self._moved = 0
         self._error: errors.UplinkError | None = None
         self._is_leaving = False
+        self._aside_by: float | None = None
         self.wake = asyncio.Event()
 
     def will(self) -> Message:
         """What the broker says for us when the line breaks."""
         return self._own("state", State("offline", self._me.session))
 
-    def begin(self, connection: Connection, granted: Granted) -> None:
-        """CONNACK has come."""
+    def begin(self, connection: Connection, granted: Granted, rtt_s: float = RTT_LIMIT_S) -> None:
+        """CONNACK has come, `rtt_s` after CONNECT went."""
+        me, wire = self._me, self._t.wire
         self._connection, self._granted = connection, granted
-        if self._me.ack == "platform":
-            connection.subscribe(ack_filter(self._me.site, self._me.gateway))
+        self._flight = Flight(granted.window, Throughput(rtt_s))
+        self._packer = Packer(me, self._t.store.id, self._schedule, wire, granted.packet_bytes)
+        acks = (ack_filter(me.site, me.gateway),) if me.ack == "platform" else ()
+        self._asked = (*acks, *((wire.topic,) if wire.topic else ()))
+        if self._asked:
+            connection.subscribe(*self._asked)
         self.say_birth()
         self._post(self._own("state", State("online", self._me.session)))
 
@@ -190,13 +76,27 @@ class Session:
             spool=store.id,
             epoch=store.epoch,
             ack=me.ack,
-            encoding="json",
+            encoding=self._t.wire.encoding,
         )
-        self._post(self._own("birth", whole))
+        self._post(self._fitting(whole))
+
+    def _fitting(self, birth: Birth) -> Message:
+        """The birth, without its metrics where the broker takes no packet of that size."""
+        message = self._own("birth", birth)
+        if len(message.payload) <= self._packer.limit:
+            return message
+        self._say_too_large(message)
+        devices = tuple(msgspec.structs.replace(device, metrics=()) for device in birth.devices)
+        return self._own("birth", msgspec.structs.replace(birth, devices=devices))
+
+    def _say_too_large(self, message: Message) -> None:
+        size, limit = len(message.payload), self._packer.limit
+        error = errors.ReportTooLarge(topic=message.topic, size=size, limit=limit)
+        self._t.journal.say(error, f"size of {message.topic}")
 
     async def work(self, stopping: asyncio.Event) -> None:
-        """Until `stopping` is set. Raises the leaf that ended the connection."""
-        while self._error is None and not stopping.is_set():
+        """Until `stopping` is set or `step_aside` has done. Raises the leaf that ended the connection."""
+        while self._error is None and not stopping.is_set() and not self._is_aside():
             self.wake.clear()
             now = self._t.monotonic()
             self._watch(now)
@@ -212,6 +112,12 @@ class Session:
         if self._error is not None:
             raise self._error
 
+    def step_aside(self) -> None:
+        """Send nothing more, so that another connection can follow once all that is under way is confirmed."""
+        if self._aside_by is None:
+            self._aside_by = self._t.monotonic() + self._t.timing.aside_s
+            self.wake.set()
+
     async def farewell(self, deadline_s: float) -> None:
         """State offline, confirmed if the line lets it within `deadline_s`; then DISCONNECT."""
         connection, self._is_leaving = self._connection, True
@@ -222,7 +128,7 @@ class Session:
         self._post(state)
         try:
             async with asyncio.timeout(deadline_s):
-                while self._error is None and (self._outbox or state.topic in self._in_flight.values()):
+                while self._error is None and (self._outbox or state.topic in self._flight):
                     self.wake.clear()
                     self._pump(self._t.monotonic())
                     await self.wake.wait()
@@ -234,11 +140,10 @@ class Session:
 
     def published(self, mid: int, code: int, reason: str) -> None:
         """PUBACK: 0 is success; 0x10 and 0x80 upwards mean that nobody has it."""
-        sent, now = self._in_flight.pop(mid, None), self._t.monotonic()
-        self._confirmed_at = now
+        now = self._t.monotonic()
+        sent = self._flight.land(mid, now)
         self.wake.set()
         if isinstance(sent, Sent):
-            self._in_flight_bytes -= sent.size
             topic = frame_topic(self._me.site, self._me.gateway, sent.era, sent.lane)
             if code == NO_SUBSCRIBERS or code >= FAILURE:
                 self._not_delivered(sent, topic, code, reason, now)
@@ -249,8 +154,14 @@ class Session:
             self._t.journal.say(errors.NotDelivered(topic=sent, reason=reason), f"publish {sent}")
 
     def received(self, topic: str, payload: bytes) -> None:
-        """A message for us: only acknowledgements are expected."""
+        """A message for us: an acknowledgement, the time, or the dictionary that the platform can read."""
+        if dictionary_named(topic):
+            self._see_dictionary(topic, payload)
+            return
         if self._me.ack != "platform":
+            return
+        if topic == time_answer_topic(self._me.site, self._me.gateway):
+            self._hear_time(topic, payload)
             return
         try:
             verdict = self._t.judge.judge(self._me.key, topic, payload)
@@ -267,12 +178,27 @@ class Session:
         self.wake.set()
 
     def subscribed(self, codes: tuple[int, ...]) -> None:
-        """SUBACK."""
-        topic = ack_filter(self._me.site, self._me.gateway)
-        if not codes or any(code >= FAILURE for code in codes):
-            self._t.journal.say(errors.AckNotReadable(topic=topic), "subscription")
-        else:
-            self._t.journal.settle("subscription")
+        """SUBACK, a code for each topic that was asked for."""
+        for at, topic in enumerate(self._asked):
+            is_refused = at >= len(codes) or codes[at] >= FAILURE
+            if dictionary_named(topic):  # without it frames are larger, nothing else
+                self._t.journal.event("dictionary_asked", topic=topic, is_refused=is_refused)
+            elif is_refused:
+                self._t.journal.say(errors.AckNotReadable(topic=topic), "subscription")
+            else:
+                self._t.journal.settle("subscription")
+
+    def _hear_time(self, topic: str, payload: bytes) -> None:
+        keeper = self._t.timekeeper
+        if keeper is None:
+            return
+        try:
+            keeper.hear(self._me.key, topic, payload)
+        except NoTime as refused:
+            if refused.reason not in ("nonce", "slow"):  # late answers and second ones are normal on a poor link
+                self._t.journal.say(errors.TimeRefused(reason=refused.reason), "time answer")
+        except errors.UplinkError as error:
+            self.lost(error)
 
     def lost(self, error: errors.UplinkError) -> None:
         """The connection is over."""
@@ -289,81 +215,94 @@ class Session:
         self._outbox[message.topic] = message
         self.wake.set()
 
-    def _has_room(self, size: int) -> bool:
-        if len(self._in_flight) >= self._granted.window:
-            return False
-        return self._in_flight_bytes == 0 or self._in_flight_bytes + size <= IN_FLIGHT_BYTES
-
     def _pump(self, now: float) -> bool:
         """Hand over what there is room for; True when there may be more at once."""
-        connection = self._connection
-        if connection is None or self._error is not None:
+        connection, flight = self._connection, self._flight
+        if connection is None or self._error is not None or (self._aside_by is not None and not self._is_leaving):
             return False
-        while self._outbox and self._has_room(0):
-            topic = next(iter(self._outbox))
-            self._launch(connection, self._outbox.pop(topic), topic)
-        while not self._is_leaving and not self._outbox and self._has_room(0):
+        while self._outbox and flight.has_place(is_urgent=True):
+            message = self._outbox.pop(next(iter(self._outbox)))
+            if len(message.payload) > self._packer.limit:
+                self._say_too_large(message)
+                continue
+            size = wire_bytes(message.topic, message.content_type, len(message.payload))
+            self._launch(connection, message, message.topic, size, now)
+        if self._is_leaving or self._outbox:
+            return False
+        self._schedule.pace = self._pace(now)
+        self._schedule.observe(now)
+        while flight.has_place(is_urgent=True):
             departure = self._schedule.next(now)
             if departure is None:
+                if not self._schedule.is_skimming:
+                    flight.throughput.ran_dry()
                 return self._schedule.is_skimming
-            if not self._depart(connection, departure):
+            packed = self._packer.pack(departure)
+            if isinstance(packed, Misfit):
+                self._hold(packed)
+                self._schedule.skip(packed.departure)
+            elif self._may_go(packed, now):
+                self._depart(connection, packed, now)
+            else:
                 return False
+        flight.throughput.filled()
         return False
 
-    def _depart(self, connection: Connection, departure: Departure) -> bool:
-        """False when the frame must wait for room; a frame that can never go is passed over and held."""
-        me, frame = self._me, departure.frame
-        message = Message(
-            frame_topic(me.site, me.gateway, departure.era, frame.lane), self._envelope(frame), FRAME_TYPE
+    def _pace(self, now: float) -> Pace:
+        """What broker, link and budget take well."""
+        throughput, budget = self._flight.throughput, self._t.budget
+        most = min(self._packer.limit, budget.burst // 2) if budget else self._packer.limit
+        return Pace(
+            bulk_bytes=min(most, throughput.frame_bytes),
+            live_bytes=min(most, throughput.live_bytes(now) or most),
+            join_s=self._cadence.frame_s if self._cadence.is_joined else 0.0,
         )
-        size = len(message.payload)
-        if frame.content != CONTENT_JSON or size + HEADROOM_BYTES > min(
-            self._granted.packet_bytes, PACKET_LIMIT_BYTES
-        ):
-            self._hold(frame, size)
-            self._schedule.skip(departure)
-            return True
-        if not self._has_room(size):
+
+    def _may_go(self, packed: Packed, now: float) -> bool:
+        departure, budget = packed.departure, self._t.budget
+        if not self._flight.has_room(packed.size, is_urgent=departure.is_urgent):
+            self._flight.throughput.filled()
             return False
+        if (
+            budget is None
+            or departure.lane == "event"
+            or not budget.wait(now, packed.size, is_urgent=departure.is_urgent)
+        ):
+            return True
+        self._flight.throughput.ran_dry()
+        self._t.journal.say(errors.BudgetSpent(budget=f"{budget.per_hour / (1 << 20):g} MiB"), "budget")
+        return False
+
+    def _depart(self, connection: Connection, packed: Packed, now: float) -> None:
+        departure, size = packed.departure, len(packed.message.payload)
         sent = self._schedule.take(departure, size)
         self._t.judge.note_sent(sent.lane, sent.epoch, sent.last)
-        self._launch(connection, message, sent)
+        self._launch(connection, packed.message, sent, packed.size, now)
+        if sent.lane == "numeric" and sent.era == "live":
+            self._cadence.departed(now, len(departure.frames), departure.content_bytes, packed.size)
         counters = self._t.counters
         counters.frames += 1
-        counters.observations += frame.count
+        counters.observations += sent.last - sent.first + 1
         counters.bytes += size
-        return True
 
-    def _launch(self, connection: Connection, message: Message, what: Sent | str) -> None:
-        if not self._in_flight:
-            self._confirmed_at = self._t.monotonic()
-        self._in_flight[connection.publish(message)] = what
-        if isinstance(what, Sent):
-            self._in_flight_bytes += what.size
+    def _launch(self, connection: Connection, message: Message, what: Sent | str, size: int, now: float) -> None:
+        self._flight.launch(connection.publish(message), what, size, now)
+        if self._t.budget:
+            self._t.budget.spend(now, size)
 
-    def _envelope(self, frame: Frame) -> bytes:
-        me = self._me
-        return encode(
-            FrameEnvelope(
-                me.gateway,
-                me.site,
-                self._t.store.id,
-                frame.epoch,
-                frame.lane,
-                frame.first,
-                frame.count,
-                msgspec.Raw(frame.payload),
-            )
-        )
-
-    def _hold(self, frame: Frame, size: int) -> None:
-        name = (frame.lane, frame.epoch, frame.first)
+    def _hold(self, misfit: Misfit) -> None:
+        departure = misfit.departure
+        name = (departure.lane, departure.epoch, departure.first)
         if name in self._held or len(self._held) >= HELD_LIMIT:
             return
         self._held.add(name)
         self._t.counters.held += 1
-        limit = min(self._granted.packet_bytes, PACKET_LIMIT_BYTES)
-        self._t.journal.say(errors.FrameTooLarge(size=size, limit=limit), "large frame")
+        self._t.journal.say(errors.FrameTooLarge(size=misfit.size, limit=self._packer.limit), "large frame")
+
+    def _see_dictionary(self, topic: str, payload: bytes) -> None:
+        if self._t.wire.received(topic, payload) and self._connection is not None:
+            self._connection.unsubscribe(topic)
+            self._t.journal.event("dictionary_used", topic=topic)
 
     # -- what becomes of it -------------------------------------------------------------------------------------
 
@@ -394,32 +333,69 @@ class Session:
 
     def _watch(self, now: float) -> None:
         timing = self._t.timing
-        if self._in_flight and now - self._confirmed_at >= timing.confirm_s:
+        if self._is_stuck(now):
             self._error = errors.BrokerStuck(seconds=round(timing.confirm_s))
             return
         for lane in self._schedule.overdue(now, timing.ack_s):
             self._t.counters.resent += 1
             self._t.journal.say(errors.NotAcknowledged(lane=lane, seconds=round(timing.ack_s)), f"silence {lane}")
             self._schedule.rewind(lane)
+        self._choose_cadence(now)
+        if self._t.timekeeper is not None and self._t.timekeeper.is_due():
+            self._post(self._t.timekeeper.ask())
         if now >= self._health_at:
             self._health_at = now + timing.health_s
-            self._post(self._own("health", self._whole_health()))
+            self._post(self._own("health", self._whole_health(now)))
+
+    def _is_aside(self) -> bool:
+        return self._aside_by is not None and (not self._flight or self._t.monotonic() >= self._aside_by)
+
+    def _is_stuck(self, now: float) -> bool:
+        """One was not confirmed for long, and it is not that a long message is still on its way over a slow link."""
+        if self._connection is None or not self._flight:
+            return False
+        moved = self._connection.traffic[0]
+        if self._connection.is_writing and moved - self._moved >= MOVING_BYTES:
+            self._moved, self._moving_at = moved, now
+        # Confirmations come in the order of the messages (MQTT 5.0 section 4.6): the oldest one tells of all.
+        return now - max(self._flight.oldest_at, self._moving_at) >= self._t.timing.confirm_s
+
+    def _choose_cadence(self, now: float) -> None:
+        """Live numerics in frames of one second or ten, by what the link carries and the budget allows."""
+        rate, budget = self._flight.throughput.rate(now), self._t.budget
+        limits = [limit for limit in (rate, budget.rate if budget else None) if limit is not None]
+        if self._cadence.decide(now, min(limits, default=None)):
+            self._t.journal.event("frames", seconds=self._cadence.frame_s, rate=rate and round(rate))
+        if budget and not budget.is_short(now):
+            self._t.journal.settle("budget")
 
     def _rest(self, now: float) -> float:
         """How long nothing needs to be looked at unless something happens."""
         wake_at = self._schedule.wake_at(now)
         return max(0.0, min(self._health_at - now, 1.0, *(() if wake_at is None else (wake_at - now,))))
 
-    def _whole_health(self) -> Health:
+    def _whole_health(self, now: float) -> Health:
         counters = msgspec.to_builtins(self._t.counters)
         traffic = self._connection.traffic if self._connection else (0, 0)
+        rate, wire, budget = self._flight.throughput.rate(now), self._t.wire, self._t.budget
         link = {
             "bytes_sent": traffic[0],
             "bytes_received": traffic[1],
-            "in_flight": len(self._in_flight),
+            "in_flight": len(self._flight),
+            "window_bytes": self._flight.throughput.window_bytes,
+            "rate_bytes_s": None if rate is None else round(rate),
+            "frame_s": self._cadence.frame_s,
+            "dictionary": wire.dictionary.name if wire.dictionary else "",
             "acknowledgements_refused": counters.pop("refused"),
             "undelivered": counters.pop("undelivered"),
         }
+        if budget:
+            link["budget"] = {
+                "bytes_per_hour": budget.per_hour,
+                "spent_bytes": budget.spent,
+                "left_bytes": round(budget.left(now)),
+                "is_short": budget.is_short(now),
+            }
         told = self._t.health()
         return msgspec.structs.replace(
             told,

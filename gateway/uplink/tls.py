@@ -1,5 +1,7 @@
 """Mutual TLS to the broker: what comes out of `connect` has passed every check, and no MQTT byte went before.
 
+The dates of the broker's chain are judged by OpenSSL, with the system's clock, or by us (`Dating`), never by nobody:
+but for the one connection on which the time is asked (gateway/uplink/timekeeper.py).
 The TCP connection and the handshake are made here, without blocking the loop; paho gets the socket afterwards.
 That is the guarantee: MQTT's first byte is written by paho, and paho has no socket until `connect` returned one.
 `VERIFY_X509_STRICT` and no common-name match refuse what Python's default lets through; extended key usage, CA:TRUE
@@ -12,7 +14,7 @@ import ipaddress
 import socket
 import ssl
 import threading
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -20,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from msgspec import Struct
 
 from gateway.language import N_, _
-from gateway.uplink import errors, identity
+from gateway.uplink import dates, errors, identity
 from gateway.uplink.identity import TlsPaths
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -30,10 +32,16 @@ USER_TIMEOUT_MS = 30_000
 """TCP_USER_TIMEOUT: sent bytes that nobody acknowledges for so long end the connection."""
 GATEWAY_URI = "urn:jisr:gateway:"
 """Subject alternative name of a box's certificate."""
+Dating = Literal["system", "doubtful", "ours", "unchecked"]
+"""Who judges dates. `system`: OpenSSL, ours by the same clock. `doubtful`: OpenSSL, but our own certificate is not
+judged by a clock that nothing confirms. `ours`: we, at the time we are given. `unchecked`: nobody, to ask the time.
+"""
+_NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of openssl/x509_vfy.h: everything but dates, of revocation lists too."""
 
 _HANDSHAKE, _CERTIFICATE, _CERTIFICATE_REQUEST = 22, 11, 13  # RFC 8446 sections 5.1 and 4
 _NOT_YET, _EXPIRED, _SELF_SIGNED, _REVOKED, _PURPOSE, _HOST, _ADDRESS = 9, 10, 18, 23, 26, 62, 64
-_CRL = frozenset({3, 11, 12})
+_CRL, _CRL_DATES = 3, frozenset({11, 12})
 _OTHER_AUTHORITY = frozenset({2, 19, 20, 21})
 _AUTHORITY = frozenset({_PURPOSE, 24, 25, *range(79, 95)})
 """X509_V_ERR_* of openssl/x509_vfy.h."""
@@ -97,13 +105,15 @@ class Witness:
                 self.leaf = x509.load_der_x509_certificate(data[start + 3 : start + 3 + size])
 
 
-def client_context(files: TlsPaths, witness: Witness) -> ssl.SSLContext:
+def client_context(files: TlsPaths, witness: Witness, dating: Dating = "system") -> ssl.SSLContext:
     """A context for one connection. The files have been checked. Raises `FileDamaged`, `TlsBlind`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # no CA of the system: only what is loaded here
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
     context.verify_flags = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_TRUSTED_FIRST
+    if dating in ("ours", "unchecked"):
+        context.verify_flags |= _NO_CHECK_TIME
     context.hostname_checks_common_name = False
     try:
         context.load_verify_locations(files.ca)
@@ -122,11 +132,24 @@ def client_context(files: TlsPaths, witness: Witness) -> ssl.SSLContext:
     return context
 
 
-async def connect(broker: Broker, files: TlsPaths, *, gateway: str, wall: float, timeout_s: float) -> ssl.SSLSocket:
-    """A TLS connection that passed every check, non-blocking. Raises leaves of `UplinkError`; nothing stays open."""
-    ours = identity.check_identity(files, gateway, identity.utc(wall))
+async def connect(
+    broker: Broker,
+    files: TlsPaths,
+    *,
+    gateway: str,
+    wall: float,
+    timeout_s: float,
+    dating: Dating = "system",
+    floor: float = 0.0,
+) -> ssl.SSLSocket:
+    """A TLS connection that passed every check, non-blocking. Raises leaves of `UplinkError`; nothing stays open.
+
+    `wall` is the best time there is, `floor` one before which it cannot be.
+    """
+    is_dated = dating in ("system", "ours")
+    ours = identity.check_identity(files, gateway, identity.utc(wall) if is_dated else None)
     witness = Witness()
-    context = client_context(files, witness)
+    context = client_context(files, witness, dating)
     raw: socket.socket | None = None
     try:
         async with asyncio.timeout(timeout_s):
@@ -142,10 +165,24 @@ async def connect(broker: Broker, files: TlsPaths, *, gateway: str, wall: float,
         raise
     try:
         check_server(witness, ours, broker)
+        dates.check_not_over(dates.verified_chain(secure), identity.utc(floor))
+        if dating == "ours":
+            check_time(secure, files, wall)
     except errors.UplinkError:
         secure.close()
         raise
     return secure
+
+
+def check_time(secure: ssl.SSLSocket, files: TlsPaths, wall: float) -> None:
+    """Whether the chain of this connection, and the revocation lists, are valid at `wall`.
+
+    Raises leaves of `UplinkError`.
+    """
+    chain, now = dates.verified_chain(secure), identity.utc(wall)
+    dates.check_dates(chain, now)
+    if files.crl:
+        dates.check_lists(files.crl, chain, now)
 
 
 class _Facts(Struct, frozen=True):
@@ -308,8 +345,9 @@ def _explain_verification(
         return errors.ServerNameless() if is_nameless else errors.ServerOtherName(host=broker.host)
     if code in _OTHER_AUTHORITY:
         return errors.ServerOtherAuthority()
-    if code in _CRL:
-        return errors.RevocationListOld(path=files.crl)
+    if code == _CRL or code in _CRL_DATES:
+        leaf_class = errors.RevocationListOld if code == _CRL else errors.RevocationListDated
+        return leaf_class(path=files.crl)
     simple: dict[int, type[errors.BrokerUntrusted]] = {
         _SELF_SIGNED: errors.ServerSelfSigned,
         _REVOKED: errors.ServerRevoked,

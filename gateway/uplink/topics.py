@@ -12,11 +12,19 @@ Own = Literal["birth", "state", "health"]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LANES: tuple[str, ...] = get_args(Lane)
+_META = "meta"
+"""Stands where a site stands, so no site may be called that."""
+_DICTIONARY = re.compile(rf"{ROOT}/{_META}/dict/([0-9a-f]{{8}})")
 
 
 def is_segment(name: str) -> bool:
     """Whether a site or gateway id may stand in a topic: 1 to 64 of A-Z a-z 0-9 . _ -"""
     return _SEGMENT.fullmatch(name) is not None
+
+
+def is_site(name: str) -> bool:
+    """Whether a site may be called that: a segment, and not `meta`, under which the platform keeps its own."""
+    return is_segment(name) and name != _META
 
 
 def own_topic(site: str, gateway: str, leaf: Own) -> str:
@@ -39,8 +47,46 @@ def ack_filter(site: str, gateway: str) -> str:
     return f"{ROOT}/{site}/{gateway}/ack/#"
 
 
+def time_topic(site: str, gateway: str) -> str:
+    """Where a box asks the platform for the time."""
+    return f"{ROOT}/{site}/{gateway}/time"
+
+
+def time_answer_topic(site: str, gateway: str) -> str:
+    """Where the platform answers; the filter of the acknowledgements covers it."""
+    return f"{ROOT}/{site}/{gateway}/ack/time"
+
+
+def dictionary_topic(name: str) -> str:
+    """Where the platform keeps the dictionary of that id (eight hexadecimal digits), retained."""
+    return f"{ROOT}/{_META}/dict/{name}"
+
+
+def dictionary_named(topic: str) -> str:
+    """The id in the topic of a dictionary, "" for any other topic."""
+    found = _DICTIONARY.fullmatch(topic)
+    return found.group(1) if found else ""
+
+
 ALL_GATEWAYS = f"{ROOT}/+/+/#"
 """What a consumer subscribes to (its own acknowledgements come along, and are passed over)."""
+_SHARED = ("live/+", "hist/+", "health", "time")
+_OWN = ("birth", "state")
+
+
+def consumer_filters(share: str = "") -> tuple[str, ...]:
+    """What a consumer subscribes to; with `share`, one of several that divide the work between them.
+
+    A shared subscription is given no retained messages (MQTT 5.0, section 4.8.2), so each keeps birth, state and
+    the dictionaries.
+    """
+    if not share:
+        return (ALL_GATEWAYS,)
+    return (
+        *(f"$share/{share}/{ROOT}/+/+/{rest}" for rest in _SHARED),
+        *(f"{ROOT}/+/+/{rest}" for rest in _OWN),
+        dictionary_topic("+"),
+    )
 
 
 def split_topic(topic: str) -> tuple[str, str, str] | None:

@@ -12,12 +12,17 @@ from msgspec import Struct
 from drivers.observation import Lane
 from gateway.uplink import errors
 from gateway.uplink.acknowledgement import Judge
+from gateway.uplink.budget import Budget
+from gateway.uplink.dial import Dialled, SystemTime, dial, watch
 from gateway.uplink.identity import TlsFiles, TlsPaths, read_ack_key
 from gateway.uplink.mqtt import Connection
+from gateway.uplink.renewal import LOOK_S, Renewal
 from gateway.uplink.schema import Birth, Health
 from gateway.uplink.session import Backoff, Counters, Identity, Journal, Session, Store, Timing, Tools
-from gateway.uplink.tls import connect, parse_broker
-from gateway.uplink.topics import is_segment
+from gateway.uplink.timekeeper import Timekeeper, Timepiece
+from gateway.uplink.tls import parse_broker
+from gateway.uplink.topics import is_segment, is_site
+from gateway.uplink.wire import Encoding, Wire
 
 __all__ = ["Counters", "Journal", "Link", "Spooled", "Timing", "TlsFiles", "Uplink", "UplinkSettings"]
 
@@ -32,9 +37,11 @@ class UplinkSettings(Struct, frozen=True):
     broker: str
     tls: TlsPaths
     ack: Literal["platform", "broker"] = "platform"
-    encoding: Literal["json"] = "json"
+    encoding: Encoding = "json"
     ack_key: str = ""
     """Path of the 32-byte key as hexadecimal text; required when `ack` is "platform"."""
+    budget: int = 0
+    """Bytes per hour; 0: as many as the link carries."""
 
 
 @dataclass
@@ -70,16 +77,18 @@ class Uplink:
         *,
         rng: Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        clock: Timepiece | None = None,
         timing: Timing | None = None,
     ) -> None:
         self.link = Link(since=monotonic())
         self.counters = Counters()
         self._settings, self._spool, self._journal = settings, spool, journal
-        self._monotonic, self._wall = monotonic, wall
+        self._monotonic = monotonic
+        self.timekeeper = Timekeeper(settings.site, settings.gateway, clock or SystemTime(mono=monotonic))
         self._stopping, self._ended = asyncio.Event(), asyncio.Event()
         self._session: Session | None = None
         self._farewell_s = 1.0
+        self._renewal = Renewal(settings.tls, settings.ack_key, settings.gateway)
         self._is_running = False
         self._tools = Tools(
             spool,
@@ -92,6 +101,9 @@ class Uplink:
             birth,
             health,
             self._heard,
+            Wire(settings.encoding),
+            Budget(settings.budget, monotonic()) if settings.budget else None,
+            self.timekeeper if clock is not None and settings.ack == "platform" else None,
         )
         spool.listen(self._committed)
 
@@ -102,14 +114,16 @@ class Uplink:
         self._is_running = True
         try:
             while not self._stopping.is_set():
+                is_renewing = False
                 try:
-                    await self._live()
+                    is_renewing = await self._live()
                 except errors.UplinkError as error:
                     self._note_error(error)
                 if self.link.connected and self._monotonic() - self.link.since >= timing.steady_s:
                     backoff.reset()
                 self._set_connected(False)
-                await self._pause(backoff.next())
+                if not is_renewing:
+                    await self._pause(backoff.next())
         finally:
             self._is_running = False
             self._set_connected(False)
@@ -128,41 +142,61 @@ class Uplink:
             except TimeoutError:
                 self._journal.event("uplink_stop_late")
 
-    async def _live(self) -> None:
+    async def _live(self) -> bool:
+        """One connection, to its end; True when it ended because our files were renewed."""
         settings, timing = self._settings, self._tools.timing
-        for name in (settings.site, settings.gateway):
-            if not is_segment(name):
+        self._renewal.note()
+        for name, is_good in ((settings.site, is_site), (settings.gateway, is_segment)):
+            if not is_good(name):
                 raise errors.NameUnfit(name=name)
         broker = parse_broker(settings.broker)
         key = read_ack_key(settings.ack_key) if settings.ack == "platform" else b""
-        secure = await connect(
-            broker, settings.tls, gateway=settings.gateway, wall=self._wall(), timeout_s=timing.connect_s
-        )
+        to = Dialled(broker, settings.tls, settings.site, settings.gateway, key)
+        secure = await dial(to, self.timekeeper, self._journal, timing)
+        watch(secure, to, self.timekeeper)
         number = self._spool.epoch * SESSIONS_PER_EPOCH + self.counters.connections + 1
         me = Identity(settings.site, settings.gateway, number, settings.ack, key)
         session = Session(me, self._tools)
         connection = Connection(secure, settings.gateway, session.will(), session)
         try:
+            asked_at = self._monotonic()
             granted = await connection.start(timing.connack_s)
             self.counters.connections += 1
             self._session = session
             self._set_connected(True, number)
             self._journal.event("connected", session=number, window=granted.window, resumed=granted.session_present)
-            session.begin(connection, granted)
-            await session.work(self._stopping)
+            session.begin(connection, granted, self._monotonic() - asked_at)
+            looking = asyncio.create_task(self._look(session))
+            try:
+                await session.work(self._stopping)
+            finally:
+                looking.cancel()
+            if not self._stopping.is_set():
+                await connection.close(self._farewell_s)  # the state stays "online": the next session follows at once
+                return True
             await session.farewell(self._farewell_s)
+            return False
         finally:
             self._session = None
             connection.drop()
 
+    async def _look(self, session: Session) -> None:
+        """Renewed files are used at once; the connection that stands on the old ones ends in order."""
+        while not self._renewal.is_due():  # noqa: ASYNC110 - what is waited for happens on disk
+            await asyncio.sleep(LOOK_S)
+        self._journal.event("files_renewed")
+        session.step_aside()
+
     async def _pause(self, seconds: float) -> None:
-        if self._stopping.is_set():
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
+        """So long, but no longer than until the end is asked for or our files are renewed."""
+        while not self._stopping.is_set() and seconds > 0 and not self._renewal.is_due():
+            step = min(seconds, LOOK_S)
+            seconds -= step
+            try:
+                async with asyncio.timeout(step):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
 
     def _set_connected(self, is_connected: bool, number: int = 0) -> None:
         link = self.link

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from simulators.central.lab_ca import LabAuthority, Pair
@@ -21,15 +22,19 @@ ACL = """\
 pattern write jisr/v1/+/%u/birth
 pattern write jisr/v1/+/%u/state
 pattern write jisr/v1/+/%u/health
+pattern write jisr/v1/+/%u/time
 pattern write jisr/v1/+/%u/live/+
 pattern write jisr/v1/+/%u/hist/+
 pattern read jisr/v1/+/%u/ack/+
 pattern read jisr/v1/+/%u/cmd/+
+# The same for all: the broker warns at its start that this one names nobody.
+pattern read jisr/v1/meta/dict/+
 
 user {consumer}
 topic read jisr/v1/#
 topic write jisr/v1/+/+/ack/+
 topic write jisr/v1/+/+/cmd/+
+topic write jisr/v1/meta/dict/+
 """
 
 CONFIGURATION = """\
@@ -86,7 +91,10 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """One broker process with its own folder. `extra` overrides lines, or adds some to the listener."""
+    """One broker process with its own folder. `extra` overrides lines, or adds some to the listener.
+
+    `under` is a command that starts the program and becomes it.
+    """
 
     def __init__(
         self,
@@ -98,13 +106,14 @@ class Mosquitto:
         acl: str = "",
         persistence: bool = False,
         server: Pair | None = None,
+        under: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         program = find_mosquitto()
         if program is None:
             raise FileNotFoundError("mosquitto")
-        self._program, self._folder = program, folder
+        self._command, self._folder = [*under, program], folder
         self._process: subprocess.Popen[bytes] | None = None
         self.port = port or free_port()
         pair = server or authority.server()
@@ -139,7 +148,7 @@ class Mosquitto:
         """Start it and wait until it says that it runs: it listens before it has read its key."""
         before = len(self.log())
         self._process = subprocess.Popen(  # noqa: S603 - program and configuration are ours
-            [self._program, "-c", str(self._conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*self._command, "-c", str(self._conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         end = time.monotonic() + START_S
         while time.monotonic() < end:
@@ -157,6 +166,11 @@ class Mosquitto:
     def stop(self) -> None:
         """SIGTERM, and wait."""
         self._end(signal.SIGTERM)
+
+    def reload(self) -> None:
+        """SIGHUP: it reads its certificate, revocation list and ACL again, and cuts nobody."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     def log(self) -> str:
         """What it wrote."""

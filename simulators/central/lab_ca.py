@@ -17,6 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SERVER = (ExtendedKeyUsageOID.SERVER_AUTH,)
 CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH,)
+COURIER = (ExtendedKeyUsageOID.EMAIL_PROTECTION,)
+"""Like a letter: for something at rest, not for a connection."""
 DEFAULT_NAMES = ("localhost", "127.0.0.1")
 GATEWAY_URI = "urn:jisr:gateway:"
 DAY = timedelta(days=1)
@@ -88,6 +90,10 @@ class LabAuthority:
         """A consumer's certificate: CN = its user and client id, clientAuth only."""
         return self._there(name) or self.issue(name, name, purposes=CLIENT)
 
+    def courier(self, name: str = "courier") -> Pair:
+        """To whom boxes encrypt what a person carries: keyAgreement, and good for no TLS connection."""
+        return self._there(name) or self.issue(name, name, purposes=COURIER, agrees=True)
+
     def _there(self, stem: str) -> Pair | None:
         pair = Pair(self._folder / f"{stem}.pem", self._folder / f"{stem}.key")
         return pair if pair.certificate.exists() and pair.key.exists() else None
@@ -101,6 +107,7 @@ class LabAuthority:
         purposes: Sequence[x509.ObjectIdentifier] = (),
         is_authority: bool = False,
         names_issuer: bool = True,
+        agrees: bool = False,
         begins: timedelta = -DAY,
         life: timedelta = 90 * DAY,
     ) -> Pair:
@@ -115,6 +122,7 @@ class LabAuthority:
             purposes=purposes,
             path_length=0 if is_authority else None,
             names_issuer=names_issuer,
+            agrees=agrees,
             begins=begins,
             life=life,
         )
@@ -178,6 +186,7 @@ class LabAuthority:
         purposes: Sequence[x509.ObjectIdentifier] = (),
         path_length: int | None = None,
         names_issuer: bool = True,
+        agrees: bool = False,
         begins: timedelta = -DAY,
         life: timedelta = 90 * DAY,
     ) -> x509.Certificate:
@@ -192,7 +201,7 @@ class LabAuthority:
             .not_valid_after(self._now + begins + life)
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=path_length), True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-            .add_extension(_usage(is_authority, signs=not is_authority or bool(purposes)), True)
+            .add_extension(_usage(is_authority, signs=not is_authority or bool(purposes), agrees=agrees), True)
         )
         if names_issuer:
             found = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
@@ -204,13 +213,13 @@ class LabAuthority:
         return builder.sign(issuer_key, hashes.SHA256())
 
 
-def _usage(is_authority: bool, *, signs: bool) -> x509.KeyUsage:
+def _usage(is_authority: bool, *, signs: bool, agrees: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=signs,
+        digital_signature=signs and not agrees,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,
-        key_agreement=False,
+        key_agreement=agrees,
         key_cert_sign=is_authority,
         crl_sign=is_authority,
         encipher_only=False,

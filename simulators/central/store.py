@@ -1,12 +1,20 @@
-"""What the reference consumer keeps: one SQLite file; rows and the watermark that names them in ONE transaction."""
+"""What the reference consumer keeps: one SQLite file; rows and the watermark that names them in ONE transaction.
+
+Several consumers that share a subscription write to the same file. The transaction takes the file's write lock before
+it reads (BEGIN IMMEDIATE), and what is remembered of the file counts only while nobody else has written to it.
+"""
 
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from msgspec import DecodeError, Struct
+from msgspec.json import decode
 
 from gateway.uplink.schema import AnyObservation, FrameEnvelope, Range, canonical
+from simulators.central import clockmap
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS observations(
@@ -24,6 +32,8 @@ CREATE TABLE IF NOT EXISTS refused(topic TEXT, reason TEXT, payload BLOB, receiv
 """No UNIQUE on the identity of an observation: were the watermark rule wrong, the second row would be seen."""
 REFUSED_ROWS = 1000
 CACHED_STREAMS = 1000
+LOCK_S = 60.0
+"""How long to wait for another consumer's transaction; one takes milliseconds."""
 
 
 class Stream(NamedTuple):
@@ -72,29 +82,64 @@ def holes_of(ranges: Sequence[Range]) -> tuple[int, list[Range]]:
     return before, holes
 
 
+class _Told(Struct):
+    """What says which of two births, states or health messages is the newer one."""
+
+    session: int = 0
+    spool: Any = ""
+    state: str = ""
+    uptime_s: float = 0.0
+
+    def is_before(self, other: "_Told") -> bool:
+        """Sessions rise; a session goes off line once, at its end; a box's uptime rises."""
+        return (self.session, self.state == "offline", self.uptime_s) < (
+            other.session,
+            other.state == "offline",
+            other.uptime_s,
+        )
+
+
+def is_newer(leaf: str, text: str, *, old: str, birth: str) -> bool:
+    """Whether a message takes the place of the `old` one of its leaf; `birth` is the newest birth of the box."""
+    try:
+        new, was, born = (decode(one or "{}", type=_Told) for one in (text, old, birth))
+    except (DecodeError, RecursionError):
+        return True
+    if leaf == "birth":
+        return new.spool != was.spool or not new.is_before(was)  # a new disk counts its sessions from the beginning
+    if birth and new.session != born.session:
+        return False  # a late will, or a box of which no birth was taken
+    return was.session != new.session or not new.is_before(was)
+
+
 class Archive:
     """Used from one thread. `begin` … `commit` is one transaction; nothing outside it counts."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db = sqlite3.connect(path, LOCK_S, isolation_level=None, check_same_thread=False)
+        self._write_ahead()
         self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(SCHEMA)
+        self._db.executescript(SCHEMA + clockmap.SCHEMA)
+        self._clocks = clockmap.ClockMap(self._db)
         self._cache: dict[Stream, tuple[list[Range], list[Range]]] = {}
+        self._version = 0
         self.redelivered = 0
 
     def begin(self) -> None:
-        """Start a batch."""
+        """Start a batch: nobody else writes until it ends."""
         self._db.execute("BEGIN IMMEDIATE")
+        self._forget_if_old()
 
     def commit(self) -> None:
         """The batch is on disk when this returns."""
+        self._clocks.draw()
         self._db.execute("COMMIT")
 
     def roll_back(self) -> None:
         """The batch did not happen."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+        self._clocks.forget()
         self._cache.clear()
 
     def close(self) -> None:
@@ -116,10 +161,14 @@ class Archive:
         for one in fresh:
             if getattr(one, "gap_lane", None) is not None:
                 self._declare_gone(stream, one)
+            elif one.__struct_config__.tag == "clock":
+                self._clocks.note(stream.gateway, one)
         return fresh
 
     def word_for(self, stream: Stream) -> tuple[int, list[Range]]:
         """What may be acknowledged: received, or declared gone by the box itself."""
+        if not self._db.in_transaction:
+            self._forget_if_old()
         received, gone = self._ranges(stream)
         ranges = received
         for first, last in gone:
@@ -127,8 +176,10 @@ class Archive:
         return holes_of(ranges)
 
     def note_box(self, site: str, gateway: str, leaf: str, text: str) -> None:
-        """The newest birth, state or health of a box."""
-        self._db.execute("INSERT OR REPLACE INTO boxes VALUES(?,?,?,?,?)", (site, gateway, leaf, text, time.time()))
+        """The newest birth, state or health of a box: of two consumers the slower one may come with an older one."""
+        if is_newer(leaf, text, old=self.box(gateway, leaf), birth=self.box(gateway, "birth")):
+            row = (site, gateway, leaf, text, time.time())
+            self._db.execute("INSERT OR REPLACE INTO boxes VALUES(?,?,?,?,?)", row)
 
     def box(self, gateway: str, leaf: str) -> str:
         """JSON of the newest birth, state or health; empty if none came."""
@@ -151,6 +202,25 @@ class Archive:
             missing += sum(last - first + 1 for first, last in self.word_for(Stream(*row))[1])
         repeated = self._count("SELECT count(*) FROM observations WHERE duplicate_of IS NOT NULL")
         return Ledger(rows, distinct, rows - distinct, missing, repeated, self.redelivered)
+
+    def _write_ahead(self) -> None:
+        """Two that make the file at once: SQLite does not wait for a lock while it changes this mode."""
+        end = time.monotonic() + LOCK_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def _forget_if_old(self) -> None:
+        version = self._count("PRAGMA data_version")  # changes with each commit of another connection
+        if version != self._version:
+            self._cache.clear()
+            self._version = version
 
     def _count(self, sql: str) -> int:
         return int(self._db.execute(sql).fetchone()[0])

@@ -154,7 +154,8 @@ class _PtyLine:
             if self._pending:
                 nap = min(nap, 0.01)
             with suppress(TimeoutError):
-                await asyncio.wait_for(readable.wait(), nap)
+                async with asyncio.timeout(nap):  # wait_for of 3.11 loses a cancellation that meets the event
+                    await readable.wait()
             if not readable.is_set():
                 continue
             readable.clear()

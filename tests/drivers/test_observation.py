@@ -13,6 +13,7 @@ from drivers.observation import (
     LANES,
     Alert,
     AnyObservation,
+    Clock,
     ClockTrust,
     Device,
     Enumeration,
@@ -72,6 +73,18 @@ EVERY_KIND: tuple[tuple[AnyObservation, Lane], ...] = (
     ),
     (Device(validity="valid", connection="stale", identity={"serial": "1"}, counters={"frames": 2}), "event"),
     (Gap(validity="valid", gap_lane="wave", gap_epoch=3, first=1, last=9), "event"),
+    (
+        Clock(
+            validity="questionable",
+            boot="b0",
+            mono_s=12.5,
+            utc="1970-01-01T00:00:12.500Z",
+            quality="none",
+            why="step",
+            step_ms=-7,
+        ),
+        "event",
+    ),
 )
 
 

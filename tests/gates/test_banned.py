@@ -15,7 +15,7 @@ CLOCKS = {
 }
 CLOCK_KEEPERS = ("gateway.clock", "gateway.ports", "simulators.")
 """Wall clocks: the box's is gateway/clock.py; a simulated device or platform has its own."""
-EVERYTHING = (*PACKAGES, "tools", "tests")
+EVERYTHING = (*PACKAGES, "tools", "bench", "tests")
 
 
 @pytest.mark.parametrize("source", sources(*EVERYTHING), ids=lambda s: s.module)
@@ -41,7 +41,7 @@ def _is_true(node: ast.expr) -> bool:
     return not (isinstance(node, ast.Constant) and node.value is False)
 
 
-@pytest.mark.parametrize("source", sources(*PACKAGES, "tools"), ids=lambda s: s.module)
+@pytest.mark.parametrize("source", sources(*PACKAGES, "tools", "bench"), ids=lambda s: s.module)
 def test_calls(source: Source) -> None:
     assert not _broken(source)
 

@@ -26,7 +26,7 @@ def _at(share: float, values: list[int]) -> int:
 
 
 def test_functions() -> None:
-    found = [f for source in sources(*PACKAGES, "tools", "tests") for f in _functions(source)]
+    found = [f for source in sources(*PACKAGES, "tools", "bench", "tests") for f in _functions(source)]
     assert not [f"{where}: {length} lines" for length, where in found if length > LONGEST_FUNCTION]
 
 
@@ -42,6 +42,6 @@ def test_the_tail_of_the_functions(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_files() -> None:
-    for source in sources(*PACKAGES, "tools", "tests"):
+    for source in sources(*PACKAGES, "tools", "bench", "tests"):
         limit = LONGEST_DRIVER if source.path.name == "driver.py" else LONGEST_FILE
         assert source.lines <= limit, f"{source.path.relative_to(ROOT)}: {source.lines} lines"

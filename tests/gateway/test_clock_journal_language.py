@@ -1,35 +1,15 @@
-"""Small rooms: the clock, the journal, the language."""
+"""Small rooms: the journal, the language."""
 
 import json
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
-from gateway import clock, language
+from gateway import language
 from gateway.errors import JisrError
 from gateway.journal import Journal
 from gateway.ports.port import PortAbsent, PortLost
-
-
-def test_an_instant_has_three_things() -> None:
-    now = clock.Clock().now()
-    assert len(now.at) == 24
-    assert now.at[10] == "T"
-    assert now.trust.quality in ("none", "ntp")
-    assert now.trust.boot
-    assert now.trust.mono_s == pytest.approx(now.mono_s, abs=0.001)
-
-
-def test_trust_follows_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "kernel_sync", lambda: 12)
-    assert (clock.Clock().now().trust.quality, clock.Clock().now().trust.error_ms) == ("ntp", 12)
-    monkeypatch.setattr(clock, "kernel_sync", lambda: None)
-    assert clock.Clock().now().trust.quality == "none"
-
-
-def test_utc_text() -> None:
-    assert clock.utc_text(0) == "1970-01-01T00:00:00.000Z"
-    assert clock.utc_text(1795598102.1204) == "2026-11-25T09:15:02.120Z"
 
 
 def test_the_journal_says_once_until_it_changes() -> None:
@@ -47,9 +27,24 @@ def test_the_journal_says_once_until_it_changes() -> None:
 
 def test_a_log_line_cannot_be_forged() -> None:
     out = StringIO()
-    Journal(out).event("seen", text='x"}\n{"event":"forged"}\x1b[2J')
-    assert out.getvalue().count("\n") == 1
-    assert "\x1b" not in out.getvalue()
+    said = 'x"}\n{"event":"forged"}\x1b[2J\x9b2J\x7f\u2028\ud800é'
+    Journal(out).event("seen", text=said, path=Path("/x"))
+    assert len(out.getvalue().splitlines()) == 1
+    assert not set("\x1b\x9b\x7f\u2028\ud800") & set(out.getvalue())
+    assert "é" in out.getvalue()
+    assert json.loads(out.getvalue())["text"] == said
+
+
+def test_an_exception_tells_where_it_came_from() -> None:
+    out = StringIO()
+    try:
+        raise ValueError("torn")
+    except ValueError as error:
+        Journal(out).event("task_failed", task="spool", exc_info=error)
+    line = json.loads(out.getvalue())
+    assert (line["event"], line["task"]) == ("task_failed", "spool")
+    assert "test_an_exception_tells_where_it_came_from" in line["exception"]
+    assert "ValueError: torn" in line["exception"]
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_the_agent_reads_on_without_its_socket(tmp_path: Path) -> None:
     config = Config(
         gateway=GatewayConfig(id="gw", site="site", socket=str(tmp_path / "gone" / "gone" / "agent.sock")),
         uplink=UplinkConfig(broker="mqtts://localhost:1", tls=tls, ack="broker"),
-        spool=SpoolConfig(path=str(tmp_path / "spool")),
+        spool=SpoolConfig(path=str(tmp_path / "spool"), secret=str(tmp_path / "secret")),
     )
     said = StringIO()
 

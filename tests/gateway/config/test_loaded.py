@@ -19,6 +19,7 @@ from gateway.config import (
     line_settings,
     load,
     may_send,
+    parse_budget,
     resolved_profile,
 )
 from tests.gateway.config.fakes import HEAD, LAB, POWER, VENT, lay_out, profile, protocol, use_fakes
@@ -62,9 +63,16 @@ def test_what_is_left_out_has_the_documented_value(read: Read) -> None:
     config = read(HEAD + LAB)
     assert (config.gateway.language, config.gateway.socket) == ("fr", "")
     assert (config.uplink.ack, config.uplink.encoding) == ("platform", "json")
+    assert parse_budget(config.uplink.budget) == 0
     (lab,) = config.device
     assert (lab.line, lab.place, lab.options, lab.mode) == ("", "", {}, "real")
     assert (lab.first_trial, lab.listen_only) == ("", False)
+
+
+def test_a_paid_link(read: Read) -> None:
+    paid = 'encoding = "compact"\nbudget = "20 MiB/h"\nack_key ='
+    config = read((HEAD + LAB).replace("ack_key =", paid))
+    assert (config.uplink.encoding, parse_budget(config.uplink.budget)) == ("compact", 20 << 20)
 
 
 def test_resolved(read: Read) -> None:

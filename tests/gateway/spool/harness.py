@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from drivers.observation import LANES, Alert, AnyObservation, Gap, Lane, Numeric, Vendor, Waveform
+from gateway.spool.cipher import NO_SECRET, Keyring, Sealer
+from gateway.spool.segment import SegmentHead
 from gateway.spool.spool import Position, Spool
 
 SEGMENT = 4096
@@ -51,6 +53,11 @@ def wave(number: int, samples: int = 10) -> Waveform:
         category="measurement",
         validity="valid",
     )
+
+
+def sealer_of(head: SegmentHead) -> Sealer:
+    """What seals as the open that wrote this head did."""
+    return Sealer(Keyring(NO_SECRET, head.spool), head.origin)
 
 
 def stored(spool: Spool, lane: Lane, after: Position | None = None, limit: int = 3) -> dict[Key, AnyObservation]:

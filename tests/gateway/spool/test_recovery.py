@@ -1,19 +1,20 @@
 """What a start makes of what it finds: tails, lost segments, foreign ones, a damaged identity or cursor."""
 
 import shutil
-import struct
 import zlib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from drivers.observation import Gap, Lane
 from gateway.spool import frame, segment
 from gateway.spool.acked import Acked, without_holes
-from gateway.spool.cursor import SLOT_BYTES, Slot, encode_slot, parse_slot
-from gateway.spool.identity import Identity, encode_identity, next_identity, parse_identity
+from gateway.spool.cipher import NO_SECRET, SUITE_CHACHA, Keyring
+from gateway.spool.cursor import SLOT_BYTES, Slot, State, encode_slot, parse_slot
+from gateway.spool.identity import ORIGINS, Identity, encode_identity, is_genuine, next_identity, parse_identity
 from gateway.spool.spool import Position, Spool
-from tests.gateway.spool.harness import SEGMENT, Ledger, alert, no_flush, run, stored
+from tests.gateway.spool.harness import SEGMENT, Ledger, alert, no_flush, run, sealer_of, stored
 
 
 async def filled(folder: Path, *epochs: int) -> Ledger:
@@ -34,6 +35,17 @@ def opened(folder: Path) -> Spool:
 
 def segments(folder: Path) -> list[Path]:
     return sorted((folder / "event").glob("*.seg"))
+
+
+def head_of(path: Path) -> segment.SegmentHead:
+    head = segment.parse_head(path.read_bytes())
+    assert head is not None
+    return head
+
+
+def walked(path: Path) -> frame.Walk:
+    head = head_of(path)
+    return frame.Walk(path.read_bytes()[segment.HEAD_BYTES :], "event", 1, head.origin, sealer_of(head), 0)
 
 
 def told(spool: Spool) -> list[tuple[int, int, int, str]]:
@@ -104,9 +116,9 @@ def test_a_torn_tail_is_cut_and_counted_once(tmp_path: Path) -> None:
     """A commit of which only the head landed: it says which observations it was about."""
     run(filled(tmp_path, 2))
     path = segments(tmp_path)[-1]
-    lost = frame.encode_frame(frame.Frame("event", 1, 3, 4, 1, b"x" * 200), 1)
+    lost = frame.encode_frame(frame.Frame("event", 1, 3, 4, 1, b"x" * 200), 1, sealer_of(head_of(path)))
     data = path.read_bytes()
-    walk = frame.Walk(data[segment.HEAD_BYTES :], "event", 1, 1, 0)
+    walk = walked(path)
     assert len(list(walk.frames())) == 2
     data = data[: segment.HEAD_BYTES + walk.end]
     path.write_bytes((data + lost[:100]).ljust(SEGMENT, b"\0"))
@@ -124,7 +136,7 @@ def test_a_torn_tail_is_cut_and_counted_once(tmp_path: Path) -> None:
 def test_a_file_cut_between_two_frames_is_noticed(tmp_path: Path, kept: int) -> None:
     run(filled(tmp_path, 3))
     path = segments(tmp_path)[-1]
-    walk = frame.Walk(path.read_bytes()[segment.HEAD_BYTES :], "event", 1, 1, 0)
+    walk = walked(path)
     ends = [seen.end for seen in walk.frames()]
     path.write_bytes(path.read_bytes()[: segment.HEAD_BYTES + ends[kept - 1]])
     spool = opened(tmp_path)
@@ -287,7 +299,7 @@ def test_next_identity() -> None:
 
 
 def test_head_and_identity_both_gone(tmp_path: Path) -> None:
-    """What can still be read keeps its place before everything new, under a new spool id."""
+    """Nothing tells the key any more: what was there is set aside and told, before everything new."""
 
     async def work() -> None:
         await filled(tmp_path, 0, 2)
@@ -296,17 +308,27 @@ def test_head_and_identity_both_gone(tmp_path: Path) -> None:
         path.write_bytes(b"\xff" * segment.HEAD_BYTES + path.read_bytes()[segment.HEAD_BYTES :])
         spool = opened(tmp_path)
         await spool.put([alert(1)])
-        assert list(stored(spool, "event")) == [("event", 2, 1), ("event", 2, 2), ("event", 3, 1)]
+        assert list(stored(spool, "event")) == [("event", 3, 1)]
+        assert told(spool) == [(2, 1, 1, "torn_tail")]
+        assert len(list((tmp_path / "event").glob("*.bad"))) == 1
         await spool.close()
 
     run(work())
 
 
 def test_identity_line() -> None:
-    line = encode_identity(Identity("00ff" * 4, 2**40))
-    assert len(line) == 256
-    assert line.startswith(b'{"epoch":1099511627776,"format":1,"id":"00ff00ff00ff00ff"} ')
-    assert parse_identity(line) == Identity("00ff" * 4, 2**40)
+    origins = ((5, 1, "ab" * 16, "boot"), (2**40, 2, "cd" * 16, ""))
+    identity, keyring = Identity("00ff" * 4, 2**40, sealed_from=5, origins=origins), Keyring(NO_SECRET, "00ff" * 4)
+    line = encode_identity(identity, keyring)
+    assert len(line) == 4096
+    seen = parse_identity(line)
+    assert seen is not None
+    assert msgspec.structs.replace(seen, check="") == identity
+    assert is_genuine(seen, keyring)
+    assert not is_genuine(seen, Keyring(b"\1" * 32, "00ff" * 4))
+    assert not is_genuine(msgspec.structs.replace(seen, sealed_from=9), keyring)
+    full = Identity("00ff" * 4, 2**40, origins=tuple((2**40 + at, 2, "cd" * 16, "b" * 36) for at in range(ORIGINS)))
+    assert len(encode_identity(full, keyring)) == 4096
     for at in range(len(line.rstrip())):
         bad = bytearray(line)
         bad[at] ^= 1
@@ -322,7 +344,9 @@ def crc_line(text: bytes) -> bytes:
     [
         b"",
         b"{}",
-        b'{"epoch":1,"format":2,"id":"00ff00ff00ff00ff"}',
+        b'{"epoch":1,"format":0,"id":"00ff00ff00ff00ff"}',
+        b'{"epoch":-1,"format":2,"id":"00ff00ff00ff00ff"}',
+        b'{"epoch":1,"format":2,"id":"00ff00ff00ff00ff","origins":[[1,1,"xy",""]]}',
         b'{"epoch":1,"format":1,"id":"00ff"}',
         b"\xff\xff",
     ],
@@ -344,7 +368,7 @@ def test_cursor_slots_alternate(tmp_path: Path) -> None:
         path = tmp_path / "event" / "cursor"
         data = path.read_bytes()
         slots = [parse_slot(data[at : at + SLOT_BYTES], "event") for at in (0, SLOT_BYTES)]
-        assert sorted(each.released.seq for each in slots if each) == [4, 6]
+        assert sorted(each.state.released.seq for each in slots if each) == [4, 6]
         newest = max((0, 1), key=lambda place: slots[place].counter)  # type: ignore[union-attr]
         torn = bytearray(data)
         torn[newest * SLOT_BYTES + 40] ^= 4
@@ -381,48 +405,57 @@ def test_the_slot_that_holds_is_not_written_before_the_other_is_flushed(tmp_path
         slots = [
             parse_slot(data[at : at + SLOT_BYTES], "event") for data in (before, after) for at in (0, SLOT_BYTES)
         ]
-        assert sorted(each.released.seq for each in slots if each) == [2, 2, 5]
+        assert sorted(each.state.released.seq for each in slots if each) == [2, 2, 5]
         await spool.close()
 
     run(work())
 
 
 def test_slot_codec() -> None:
-    slot = Slot(5, "ab" * 8, 7, Position(6, 3), ((6, 5, 9), (7, 1, 2)))
-    data = encode_slot(slot, "wave").ljust(SLOT_BYTES, b"\0")
-    assert parse_slot(data, "wave") == slot
-    assert parse_slot(data, "log") is None
-    assert parse_slot(data[:60], "wave") is None
-    full = Slot(5, "ab" * 8, 7, Position(6, 3), tuple((7, at, at) for at in range(1, 999, 2)))
-    assert len(encode_slot(full, "event")) <= SLOT_BYTES
+    keyring = Keyring(NO_SECRET, "ab" * 8)
+    slot = Slot(5, "ab" * 8, 7, State(Position(6, 3), ((6, 5, 9), (7, 1, 2)), Position(7, 4), 12))
+    data = encode_slot(slot, "wave", keyring).ljust(SLOT_BYTES, b"\0")
+    assert parse_slot(data, "wave", keyring) == slot
+    for other in (None, Keyring(b"\1" * 32, "ab" * 8)):
+        seen = parse_slot(data, "wave", other)
+        assert seen is not None
+        assert not seen.is_genuine
+    assert parse_slot(data, "log", keyring) is None
+    assert parse_slot(data[:60], "wave", keyring) is None
+    full = Slot(5, "ab" * 8, 7, State(Position(6, 3), tuple((7, at, at) for at in range(1, 999, 2))))
+    assert len(encode_slot(full, "event", keyring)) <= SLOT_BYTES
 
 
-def test_what_a_newer_version_wrote_is_left_alone(tmp_path: Path) -> None:
-    """An encrypted frame, or another version: not readable here, so it is set aside, whole."""
+@pytest.mark.parametrize(("at", "value"), [(segment.HEAD_BYTES + 4, 3), (segment.HEAD_BYTES + 5, 9), (4, 3), (5, 9)])
+def test_what_a_newer_version_wrote_is_left_alone(tmp_path: Path, at: int, value: int) -> None:
+    """A frame or a segment of another version or suite: not readable here, so it is kept, whole, for good."""
     run(filled(tmp_path, 1))
     path = segments(tmp_path)[0]
     data = bytearray(path.read_bytes())
-    at = segment.HEAD_BYTES
-    data[at + 5] = 1  # suite
-    data[at + 44 : at + 48] = struct.pack("<I", zlib.crc32(data[at : at + 44]))
+    data[at] = value
     path.write_bytes(data)
     spool = opened(tmp_path)
     assert stored(spool, "event") == {}
     assert len(spool.recovery.gaps) == 1
     run(spool.close())
-    assert next((tmp_path / "event").glob("*.bad")).read_bytes() == bytes(data)
+    assert next((tmp_path / "event").glob("*.kept")).read_bytes() == bytes(data)
 
 
 def test_a_walk_gives_only_this_segment_s_frames_in_order() -> None:
     """Leftovers of a recycled file, each in turn behind a good frame, and a good one behind them."""
 
+    keyring = Keyring(NO_SECRET, "ab" * 8)
+    sealers = {epoch: keyring.sealer(epoch, suite=SUITE_CHACHA) for epoch in (4, 5)}
+    origin = sealers[5].origin
+
     def made(first: int, epoch: int = 5, number: int = 3, lane: Lane = "event") -> bytes:
-        return frame.encode_frame(frame.Frame(lane, epoch, first, 2, 1, b"x" * 9), number)
+        return frame.encode_frame(frame.Frame(lane, epoch, first, 2, 1, b"x" * 9), number, sealers[epoch])
 
     for stale in (made(13, epoch=4), made(13, number=2), made(13, lane="wave"), made(9), made(11)):
-        walk = frame.Walk(made(11) + stale + made(15), "event", 3, 5, 10)
+        walk = frame.Walk(made(11) + stale + made(15), "event", 3, origin, keyring.opener(origin), 10)
         assert [(seen.head.first, seen.is_after_damage) for seen in walk.frames()] == [(11, False), (15, True)]
-        walk = frame.Walk(made(11) + frame.encode_end("event", 5, 3, 13) + stale, "event", 3, 5, 10)
+        end = frame.encode_end("event", origin, 3, 13, keyring)
+        walk = frame.Walk(made(11) + end + stale, "event", 3, origin, keyring.opener(origin), 10)
         assert [seen.head.first for seen in walk.frames()] == [11]
         assert walk.state == "ended"
 

@@ -167,11 +167,11 @@ def test_bounded_while_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_gap_record_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Gaps of several lanes and times survive refused commits, joined where they adjoin; their number is bounded."""
-    owed = buffer.OwedGaps()
+    owed = buffer.Owed()
     monkeypatch.setattr(buffer, "OWED_GAPS", 3)
     for first, last, lane in [(1, 5, "numeric"), (6, 9, "numeric"), (1, 2, "wave"), (20, 22, "numeric")]:
         owed.add(Gap(validity="valid", reason="r", gap_lane=lane, gap_epoch=1, first=first, last=last))  # type: ignore[arg-type]
-    taken = owed.take()
+    taken = [each for each in owed.take() if isinstance(each, Gap)]
     assert [(each.gap_lane, each.first, each.last) for each in taken] == [
         ("numeric", 1, 9),
         ("wave", 1, 2),
@@ -180,7 +180,7 @@ def test_a_gap_record_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.Mon
     assert not owed
     owed.add(Gap(validity="valid", reason="r", gap_lane="numeric", gap_epoch=1, first=30, last=31))
     owed.give_back(taken)
-    assert [(each.first, each.last) for each in owed.take()] == [(1, 9), (1, 2), (20, 31)]
+    assert [(each.first, each.last) for each in owed.take() if isinstance(each, Gap)] == [(1, 9), (1, 2), (20, 31)]
 
 
 def test_too_large_and_closed(tmp_path: Path) -> None:
@@ -256,18 +256,22 @@ def test_mixed_put_needs_its_event(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_refusal_is_told_though_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trouble = Trouble(monkeypatch, "flush", errno.ENOSPC)
-    told: list[CommitRefused] = []
+    refusing: list[bool] = []
+    told: list[tuple[Lane, CommitRefused]] = []
 
     async def go() -> None:
         spool = Spool.open(tmp_path, flush=trouble.flush)
-        spool.listen_refusals(told.append)
+        spool.listen_refusals(lambda lane, error: told.append((lane, error)))
         await spool.put((numeric(1),))
         trouble.begin()
         await spool.commit_now()
+        refusing.append(spool.is_refusing)
         trouble.end()
         await spool.commit_now()
+        refusing.append(spool.is_refusing)
         assert spool.committed["numeric"] == 1
         await spool.close()
 
     run(go())
-    assert [type(one) for one in told] == [DiskFull]
+    assert refusing == [True, False]
+    assert [(lane, type(one)) for lane, one in told] == [("numeric", DiskFull)]

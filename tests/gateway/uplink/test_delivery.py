@@ -18,6 +18,7 @@ from gateway.spool.spool import Spool
 from gateway.uplink.identity import TlsFiles
 from gateway.uplink.schema import Birth, Health, State, ack_topic, encode, sign_ack
 from gateway.uplink.uplink import Spooled, Timing, Uplink, UplinkSettings
+from gateway.uplink.wire import Encoding
 from simulators.central.broker import ACL, CONSUMER, Mosquitto, find_mosquitto
 from simulators.central.consumer import Consumer
 from simulators.central.lab_ca import LabAuthority
@@ -76,10 +77,12 @@ class Bench:
         ack: Literal["platform", "broker"] = "platform",
         timing: Timing = FAST,
         spool: Spooled | None = None,
+        encoding: Encoding = "json",
     ) -> Uplink:
         ca = self.authority.ca
         tls = TlsFiles(str(ca), str(ca.parent / f"{GATEWAY}.pem"), str(ca.parent / f"{GATEWAY}.key"))
-        settings = UplinkSettings(SITE, GATEWAY, self.broker.url, tls, ack=ack, ack_key=str(self.authority.ack_key()))
+        key = str(self.authority.ack_key())
+        settings = UplinkSettings(SITE, GATEWAY, self.broker.url, tls, ack=ack, encoding=encoding, ack_key=key)
         self.uplink = Uplink(settings, spool or self.spool, Birth, Health, self.journal, rng=Random(1), timing=timing)
         self._task = asyncio.create_task(self.uplink.run())
         return self.uplink
@@ -264,6 +267,41 @@ def test_receive_maximum_one(bench: Bench) -> None:
                 bench.spool.put(numeric(str(step)))
             await until(lambda: bench.spool.waiting() == 0)
             assert consumer.ledger().rows == 40
+
+    asyncio.run(scenario())
+
+
+def test_compact_with_the_dictionary_that_the_platform_keeps_at_the_broker(bench: Bench) -> None:
+    async def scenario() -> None:
+        async with running(bench):
+            consumer = bench.consume()
+            uplink = bench.connect(encoding="compact")
+            await until(lambda: uplink._tools.wire.dictionary)
+            for step in range(40):
+                bench.spool.put(numeric(str(step)), wave(), alert(str(step)))
+            await until(lambda: bench.spool.waiting() == 0)
+            ledger = consumer.ledger()
+            assert (ledger.rows, ledger.duplicates, ledger.missing) == (120, 0, 0)
+            assert consumer.refused == {}
+            birth = msgspec.json.decode(consumer.box(GATEWAY, "birth"), type=Birth)
+            assert birth.encoding == "compact"
+            assert bench.journal.said == []
+
+    asyncio.run(scenario())
+
+
+def test_packets_of_4_kb_lose_nothing(bench: Bench) -> None:
+    bench.with_broker(max_packet_size="4096")
+
+    async def scenario() -> None:
+        async with running(bench):
+            consumer = bench.consume()
+            uplink = bench.connect()
+            bench.spool.put(*[numeric(str(value)) for value in range(500)])
+            bench.spool.put(wave(500))
+            await until(lambda: bench.spool.waiting() == 0)
+            assert (consumer.ledger().rows, uplink.counters.held) == (501, 0)
+            assert bench.journal.said == []
 
     asyncio.run(scenario())
 

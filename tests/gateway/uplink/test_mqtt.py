@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from paho.mqtt.enums import _ConnectionState
 
 from gateway.uplink import errors
 from gateway.uplink.identity import TlsFiles
-from gateway.uplink.mqtt import INCOMING_LIMIT_BYTES, Connection, Granted, Message
+from gateway.uplink.mqtt import INCOMING_LIMIT_BYTES, KEEPALIVE_S, Connection, Granted, Message, _Paho
 from gateway.uplink.tls import Broker, connect
 from simulators.central.lab_ca import LabAuthority
 from tests.gateway.uplink.tls_server import Server, server_context
@@ -208,3 +209,64 @@ def test_any_bytes_of_a_broker_end_in_a_leaf_or_are_borne(noise: bytes, talk: Ta
     asyncio.run(scenario())
     talk.servers.pop().close()
     assert failures == []
+
+
+class Blocked:
+    """A wire that takes nothing."""
+
+    def __init__(self) -> None:
+        self.sent = self.held = 0
+
+    def unsent(self) -> int:
+        return self.held
+
+    def fileno(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+    def send(self, _data: bytes) -> int:
+        raise BlockingIOError
+
+
+def silent_client() -> tuple[_Paho, Blocked]:
+    """paho with a connection on which nothing moves, and three packets that wait."""
+    wire = Blocked()
+    client = _Paho(GATEWAY, wire)  # type: ignore[arg-type]
+    client.on_socket_register_write = lambda *_: None
+    client._sock = wire  # type: ignore[assignment]
+    client._state = _ConnectionState.MQTT_CS_CONNECTED
+    for number in range(3):
+        client._packet_queue(0x32, bytes([number]) * 100, number, 1)
+    return client, wire
+
+
+def test_the_keep_alive_does_not_wait_behind_data() -> None:
+    client, _wire = silent_client()
+    client._send_pingreq()
+    assert [packet["command"] for packet in client._out_packet] == [0x32, 0xC0, 0x32, 0x32]
+    client._out_packet.clear()
+    client._send_pingreq()
+    assert [packet["command"] for packet in client._out_packet] == [0xC0]
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_only_a_line_that_moves_is_waited_for(moved: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("paho.mqtt.client.time_func", lambda: now)
+    monkeypatch.setattr("gateway.uplink.mqtt.time_func", lambda: now)
+    client, wire = silent_client()
+    lost: list[object] = []
+    client.on_disconnect = lambda *_: lost.append(now)
+    client._keepalive = KEEPALIVE_S
+    client._last_msg_out = client._last_bytes_received = now
+    for _ in range(10 * KEEPALIVE_S):
+        now += 1.0
+        wire.held = 5000 - int(now) % 3  # the kernel holds some, and the far end takes of it
+        wire.sent += 200 if moved else 0
+        client.loop_misc()
+        if lost:
+            break
+    assert bool(lost) is not moved
+    assert [packet["command"] for packet in client._out_packet].count(0xC0) == 1
