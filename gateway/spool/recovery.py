@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from drivers.observation import Gap, Lane
@@ -27,7 +28,7 @@ from gateway.spool.segment import (
     Tail,
     is_genuine,
     is_newer,
-    named,
+    names,
     parse_head,
     read_bytes,
     scan,
@@ -35,6 +36,7 @@ from gateway.spool.segment import (
 )
 
 CURSOR = "cursor"
+KINDS = ("seg", "free", "bad", "kept")
 
 
 class Recovery(Struct, frozen=True):
@@ -84,6 +86,13 @@ def gap(lane: Lane, epoch: int, first: int, last: int, reason: str) -> Gap:
     return Gap(validity="valid", reason=reason, gap_lane=lane, gap_epoch=epoch, first=first, last=last)
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 class LaneRecovery:
     """Recovers one lane; `found()` once."""
 
@@ -97,9 +106,9 @@ class LaneRecovery:
 
     def found(self) -> LaneFound:
         """Read, cut, set aside; returns the lane as it is then."""
-        for _, path in named(self._folder, "new"):
-            path.unlink(missing_ok=True)
-        runs, heads = self._read()
+        for name in names(self._folder, "new"):
+            name.path(self._folder, "new").unlink(missing_ok=True)
+        runs, tails = self._read()
         slots = believed(self._folder / CURSOR, self._lane, self._seals.keyring, self._seals.sealed_from)
         state = slots[-1][1].state if slots else State()
         acked = Acked(state.released, state.ranges)
@@ -108,13 +117,13 @@ class LaneRecovery:
                 acked.add(*lost)
                 self._tell(*lost, "damaged")
         self._tell_jumps(runs, acked)
-        self._tell_ends(runs, heads, acked)
-        numbers = [name.number for kind in ("seg", "free", "bad", "kept") for name, _ in named(self._folder, kind)]
+        self._tell_ends(runs, tails, acked)
+        highest = max((name.number for kind in KINDS for name in names(self._folder, kind)), default=0)
         self._tell_newest(runs, state.committed, acked)
         return LaneFound(
             runs=runs,
             acked=acked,
-            number=max([state.segment, *numbers]) + 1,
+            number=max(state.segment, highest) + 1,
             previous=runs[-1].tail() if runs else Tail(),
             frames_kept=self._kept,
             tail_bytes_cut=self._cut,
@@ -123,33 +132,47 @@ class LaneRecovery:
             gaps=tuple(self._gaps),
         )
 
-    def _read(self) -> tuple[list[Run], list[SegmentHead]]:
-        files = [each for name, path in named(self._folder, "seg") if (each := self._ours(name, path))]
+    def _read(self) -> tuple[list[Run], list[Tail]]:
+        """The segments in order; and what heads tell of predecessors that are not there as they tell it.
+
+        Backwards, so that each file is met when its successor's head is known, and only that one is held.
+        """
         runs: list[Run] = []
-        for at, (name, path, head) in enumerate(files):
-            following = next((each for _, _, each in files[at + 1 :] if each), None)
-            if following and following.previous.number < name.number:
+        tails: dict[int, Tail] = {}
+        following: SegmentHead | None = None
+        for name in reversed(names(self._folder, "seg")):
+            path = name.path(self._folder)
+            is_ours, head = self._head(name, path)
+            if not is_ours:
+                continue
+            tail = following.previous if following else Tail()
+            if following and tail.number < name.number:
                 # Its successor names another predecessor: the disk refused it, nothing in it was confirmed.
                 self._set_aside(path)
-            elif head and following and following.previous.number == name.number:
-                tail, size = following.previous, path.stat().st_size
-                runs.append(Run(path, name.number, head.origin, head.first, tail.last, tail.end, size))
+            elif head and tail.number == name.number:
+                runs.append(Run(self._folder, name.number, head.origin, head.first, tail.last, tail.end, _size(path)))
             else:
                 run = self._scan(path, name, head, following)
                 runs += [run] if run else []
-        return runs, [head for *_, head in files if head]
+                tails[tail.number] = tail
+            following = head or following
+        if following:
+            tails[following.previous.number] = following.previous
+        tails.pop(0, None)
+        return runs[::-1], list(tails.values())[::-1]
 
-    def _ours(self, name: Name, path: Path) -> tuple[Name, Path, SegmentHead | None] | None:
-        """The file with its head, if that is genuine and its own; another spool's or version's is set aside."""
+    def _head(self, name: Name, path: Path) -> tuple[bool, SegmentHead | None]:
+        """Whether the file is for us, and its head if that is genuine; another spool's or version's is set aside."""
         data = read_bytes(path, HEAD_BYTES)
-        head = parse_head(data)
-        is_foreign = head and (head.spool, head.lane) != (self._seals.keyring.spool, LANE_CODE[self._lane])
+        head, seals = parse_head(data), self._seals
+        is_foreign = head and (head.spool, head.lane) != (seals.keyring.spool, LANE_CODE[self._lane])
         if is_foreign or is_newer(data):
             self._set_aside(path, is_kept=is_newer(data))
-            return None
-        is_good = head and head.number == name.number
-        is_good = is_good and is_genuine(data, head, self._seals.keyring, self._seals.sealed_from)  # type: ignore[arg-type]
-        return name, path, head if is_good else None
+            return False, None
+        if not head or head.number != name.number or not is_genuine(data, head, seals.keyring, seals.sealed_from):
+            return True, None
+        known = seals.origins.get(head.epoch)  # one for all segments of an epoch: there may be thousands
+        return True, msgspec.structs.replace(head, origin=known) if known == head.origin else head
 
     def _scan(self, path: Path, name: Name, head: SegmentHead | None, following: SegmentHead | None) -> Run | None:
         limit = Position(following.epoch, following.first - 1) if following else None
@@ -193,11 +216,11 @@ class LaneRecovery:
             if one.epoch == two.epoch and two.first > one.last + 1 and two.start > acked.released:
                 self._tell(one.epoch, one.last + 1, two.first - 1, "damaged")
 
-    def _tell_ends(self, runs: list[Run], heads: list[SegmentHead], acked: Acked) -> None:
+    def _tell_ends(self, runs: list[Run], tails: list[Tail], acked: Acked) -> None:
         """A lost segment was the last of its epoch, or the oldest: its successor's head knows how far it went."""
         ends = {run.epoch: run.last for run in runs}
         starts = {run.epoch: run.first for run in reversed(runs)}
-        for previous in (head.previous for head in heads):
+        for previous in tails:
             epoch, done = previous.epoch, acked.released.seq if acked.released.epoch == previous.epoch else 0
             if ends.get(epoch, previous.last) < previous.last:
                 self._tell(epoch, ends[epoch] + 1, previous.last, "damaged")

@@ -69,7 +69,7 @@ class Scrubber:
     def verify(self, stretch: Stretch) -> None:
         """Read one window of it. In the worker."""
         run, start = stretch.run, stretch.offset
-        bound = Run(run.path, run.number, run.origin, run.first, run.last, stretch.end, run.size)
+        bound = Run(run.folder, run.number, run.origin, run.first, run.last, stretch.end, run.size)
         opener = self._keyring.opener(run.origin)
         for met in met_in(bound, stretch.lane, opener, start, stretch.last, is_fresh=True):
             stretch.offset, stretch.last = met.end, met.last

@@ -65,7 +65,7 @@ class SegmentHead(Struct, frozen=True):
 class Run(Struct):
     """A segment in the index: observations `first` to `last` of an epoch, in the bytes up to `end`."""
 
-    path: Path
+    folder: Path
     number: int
     origin: Origin
     first: int
@@ -78,6 +78,11 @@ class Run(Struct):
     """It is being evicted: nobody reads it any more."""
     is_newer: bool = False
     """Something in it is of a later version of this software."""
+
+    @property
+    def path(self) -> Path:
+        """Its file. Not kept: there may be ten thousand of them."""
+        return Name(self.number, self.origin.epoch, self.first).path(self.folder)
 
     @property
     def epoch(self) -> int:
@@ -181,17 +186,34 @@ class Name(Struct, frozen=True, order=True):
 
     def path(self, folder: Path, kind: str = "seg") -> Path:
         """`seg` holds frames, `free` waits to be used again, `bad` and `kept` are set aside."""
-        return folder / f"{self.number:010d}-{self.epoch}-{self.first}.{kind}"
+        return folder / self.text(kind)
+
+    def text(self, kind: str = "seg") -> str:
+        """The file's name."""
+        return f"{self.number:010d}-{self.epoch}-{self.first}.{kind}"
+
+
+def names(folder: Path, kind: str) -> list[Name]:
+    """What the names of the files of one kind say, by number; a file that is named otherwise is none of ours."""
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            listed = [entry.name for entry in entries]
+    except OSError:
+        return []
+    for text in listed:
+        stem, dot, end = text.rpartition(".")
+        parts = stem.split("-")
+        if dot and end == kind and len(parts) == 3 and all(part.isdecimal() and len(part) < 19 for part in parts):
+            name = Name(*map(int, parts))
+            if name.text(kind) == text:
+                found.append(name)
+    return sorted(found)
 
 
 def named(folder: Path, kind: str) -> list[tuple[Name, Path]]:
-    """The files of one kind, by number."""
-    found = []
-    for path in folder.glob(f"*.{kind}"):
-        parts = path.stem.split("-")
-        if len(parts) == 3 and all(part.isdecimal() and int(part) < 1 << 63 for part in parts):
-            found.append((Name(*map(int, parts)), path))
-    return sorted(found)
+    """The same, with the files."""
+    return [(name, name.path(folder, kind)) for name in names(folder, kind)]
 
 
 def read_bytes(path: Path, size: int, offset: int = 0, *, is_fresh: bool = False) -> bytes:
@@ -245,7 +267,7 @@ def scan(  # noqa: PLR0913, PLR0917
     head = parse_head(data)
     is_ours = head is not None and head.number == name.number
     walk = Walk(data[HEAD_BYTES:], lane, name.number, origin, keyring.opener(origin), name.first - 1)
-    run = Run(path, name.number, origin, name.first, name.first - 1, HEAD_BYTES, len(data))
+    run = Run(path.parent, name.number, origin, name.first, name.first - 1, HEAD_BYTES, len(data))
     found = 0
     lost: list[tuple[int, int]] = []
     for seen in walk.frames(may_stop=len(data) >= (head.size if head and is_ours else segment_bytes)):

@@ -26,8 +26,8 @@ from gateway.spool.identity import (
     write_identity,
 )
 from gateway.spool.lane import LaneIndex
-from gateway.spool.recovery import CURSOR, LaneFound, LaneRecovery, Recovery, Seals
-from gateway.spool.segment import HEAD_BYTES, SegmentHead, named, parse_head, read_bytes
+from gateway.spool.recovery import CURSOR, KINDS, LaneFound, LaneRecovery, Recovery, Seals
+from gateway.spool.segment import HEAD_BYTES, SegmentHead, names, parse_head, read_bytes
 from gateway.spool.segment import is_genuine as is_genuine_head
 from gateway.spool.writer import LaneWriter
 
@@ -45,19 +45,35 @@ class Whose(Struct, frozen=True):
     is_rebuilt: bool = False
 
 
-def witnesses(folder: Path) -> list[tuple[str, int]]:
-    """The (spool id, epoch) of every segment head and cursor slot, recycled segments and such set aside included.
+class Survey(Struct):
+    """What heads and names tell before it is known whose spool it is."""
 
-    A file's name tells an epoch but no id: that stays empty.
-    """
-    seen: list[tuple[str, int]] = []
+    seen: set[tuple[str, int]] = set()
+    """The (spool id, epoch) of every segment head and cursor slot; a name alone tells an epoch but no id."""
+    held: set[int] = set()
+    """Epochs of which there are segments."""
+    heads: dict[tuple[int, bytes], list[bytes]] = {}
+    """The first and the last sealed head of each epoch and salt."""
+
+
+def survey(folder: Path) -> Survey:
+    """Look at the head of every segment, recycled ones and such set aside included, and at the cursors."""
+    found = Survey()
     for lane in LANES:
-        for kind in ("seg", "free", "bad", "kept"):
-            for name, path in named(folder / lane, kind):
-                head = parse_head(read_bytes(path, HEAD_BYTES))
-                seen.append((head.spool, head.epoch) if head else ("", name.epoch))
-        seen += [(slot.spool, slot.epoch) for _, slot in read_slots(folder / lane / CURSOR, lane)]
-    return seen
+        for kind in KINDS:
+            for name in names(folder / lane, kind):
+                data = read_bytes(name.path(folder / lane, kind), HEAD_BYTES)
+                head = parse_head(data)
+                found.seen.add((head.spool, head.epoch) if head else ("", name.epoch))
+                if kind != "seg":
+                    continue
+                found.held.add(name.epoch)
+                if head and head.origin.is_sealed:
+                    known = found.heads.setdefault((head.epoch, head.origin.salt), [])
+                    known[1:] = [data] if known else []
+                    known += [] if known else [data]
+        found.seen |= {(slot.spool, slot.epoch) for _, slot in read_slots(folder / lane / CURSOR, lane)}
+    return found
 
 
 def begin_epoch(folder: Path, secret: bytes, boot: str, disk: Disk) -> Whose:
@@ -65,15 +81,15 @@ def begin_epoch(folder: Path, secret: bytes, boot: str, disk: Disk) -> Whose:
 
     One that was sealed with another secret is set aside whole, and a new one begun.
     """
-    stored, seen = parse_identity(read_bytes(folder / NAME, 2 * LINE_BYTES)), witnesses(folder)
-    identity = next_identity(stored, seen)
+    stored, found = parse_identity(read_bytes(folder / NAME, 2 * LINE_BYTES)), survey(folder)
+    identity, is_known = next_identity(stored, found.seen), bool(found.seen)
     keyring, notices = Keyring(secret, identity.id), list[JisrError]()
     is_ours = stored is not None and is_genuine(stored, keyring)
-    heads = list(_sealed_heads(folder, keyring))
-    genuine = [head for head, is_good in heads if is_good]
-    if heads and not genuine and not is_ours:
-        notices.append(_keep(folder, identity.id, identity.epoch - 1, len(heads)))
-        stored, seen, identity = None, [], next_identity(None, ())
+    sealed = list(_sealed_heads(found, keyring))
+    genuine = [head for head, is_good in sealed if is_good]
+    if sealed and not genuine and not is_ours:
+        notices.append(_keep(folder, identity.id, identity.epoch - 1))
+        stored, found, is_known, identity = None, Survey(), False, next_identity(None, ())
         keyring = Keyring(secret, identity.id)
     if not is_ours:
         first = min((head.epoch for head in genuine), default=identity.epoch)
@@ -81,11 +97,11 @@ def begin_epoch(folder: Path, secret: bytes, boot: str, disk: Disk) -> Whose:
     known = origins_of(stored) if stored and is_ours else {}
     known |= {head.epoch: head.origin for head in genuine}
     sealer = keyring.sealer(identity.epoch, boot)
-    held = {name.epoch for lane in LANES for name, _ in named(folder / lane, "seg")}
-    identity = with_origin(identity, [each for epoch, each in known.items() if epoch in held], sealer.origin)
+    needed = [each for epoch, each in known.items() if epoch in found.held]
+    identity = with_origin(identity, needed, sealer.origin)
     write_identity(folder, identity, keyring, disk)
     seals = Seals(keyring, identity.sealed_from, known)
-    return Whose(identity, seals, sealer, tuple(notices), is_rebuilt=stored is None and bool(seen))
+    return Whose(identity, seals, sealer, tuple(notices), is_rebuilt=stored is None and is_known)
 
 
 def open_lane(folder: Path, lane: Lane, whose: Whose, segment_bytes: int, disk: Disk) -> tuple[OpenLane, LaneFound]:
@@ -114,9 +130,10 @@ def recovery_of(whose: Whose, found: Mapping[Lane, LaneFound], stamp: Stamp) -> 
     )
 
 
-def _keep(folder: Path, spool: str, epoch: int, count: int) -> SealedOtherwise:
+def _keep(folder: Path, spool: str, epoch: int) -> SealedOtherwise:
     """Put a whole spool aside, as it is, so that it can be read with its own secret. Raises OSError."""
     parts = [name for name in (*LANES, NAME) if (folder / name).exists()]
+    count = sum(len(names(folder / lane, "seg")) for lane in LANES)
     kept = folder / KEPT / f"{spool}-{epoch}"
     while any((kept / name).exists() for name in parts):
         kept = kept.with_name(f"{kept.name}-again")
@@ -126,11 +143,9 @@ def _keep(folder: Path, spool: str, epoch: int, count: int) -> SealedOtherwise:
     return SealedOtherwise(path=folder, kept=kept, count=count)
 
 
-def _sealed_heads(folder: Path, keyring: Keyring) -> Iterator[tuple[SegmentHead, bool]]:
-    """The heads of this spool's sealed segments, and whether they were written with our secret."""
-    for lane in LANES:
-        for _, path in named(folder / lane, "seg"):
-            data = read_bytes(path, HEAD_BYTES)
-            head = parse_head(data)
-            if head and head.spool == keyring.spool and head.origin.is_sealed:
-                yield head, is_genuine_head(data, head, keyring, 0)
+def _sealed_heads(found: Survey, keyring: Keyring) -> Iterator[tuple[SegmentHead, bool]]:
+    """The sealed heads of this spool that were met, and whether they were written with our secret."""
+    for data in (each for heads in found.heads.values() for each in heads):
+        head = parse_head(data)
+        if head and head.spool == keyring.spool:
+            yield head, is_genuine_head(data, head, keyring, 0)

@@ -154,7 +154,7 @@ class LaneWriter:
                     raise
                 self._reserve.rename(path)
         fd = os.open(path, os.O_RDWR)
-        run = Run(path, number, self._sealer.origin, frame.first, frame.first - 1, 0, self._segment_bytes)
+        run = Run(self._folder, number, self._sealer.origin, frame.first, frame.first - 1, 0, self._segment_bytes)
         return _Open(fd, run)
 
     def _make(self, path: Path) -> None:
@@ -212,7 +212,7 @@ class LaneWriter:
 
 
 def _copy(run: Run) -> Run:
-    return Run(run.path, run.number, run.origin, run.first, run.last, run.end, run.size)
+    return Run(run.folder, run.number, run.origin, run.first, run.last, run.end, run.size)
 
 
 def _close(fd: int) -> None:

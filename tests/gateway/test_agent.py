@@ -10,10 +10,12 @@ import pytest
 
 from drivers.observation import AnyObservation, Device, Gap
 from gateway.agent import Agent
-from gateway.config import Config, GatewayConfig, SpoolConfig, TlsFiles, UplinkConfig
+from gateway.clock import Clock
+from gateway.config import CapsConfig, Config, GatewayConfig, SpoolConfig, TlsFiles, UplinkConfig
 from gateway.journal import Journal
-from gateway.spool.cipher import device_secret
-from gateway.spool.spool import DiskFull, Recovery, Spool
+from gateway.spool.cipher import device_secret, read_secret
+from gateway.spool.room import CAPS
+from gateway.spool.spool import DiskFull, Position, Recovery, Spool
 
 
 def test_a_full_disk_at_the_start_delays_the_gap_records_and_nothing_else(
@@ -101,3 +103,46 @@ def test_what_the_box_says_of_itself_carries_the_time_as_well(tmp_path: Path) ->
         assert one.clock is not None
         assert one.clock.boot
         assert one.clock.mono_s > 0
+
+
+def a_while(config: Config, said: StringIO, clock: Clock | None = None) -> Agent:
+    """An agent until it has stored something, and its end."""
+
+    async def go() -> Agent:
+        agent = Agent(config, Journal(said), clock)
+        stop = asyncio.Event()
+        running = asyncio.create_task(agent.run(stop))
+        while not agent._spool.committed["event"] and not running.done():
+            await asyncio.sleep(0)
+        stop.set()
+        await running
+        return agent
+
+    return asyncio.run(go())
+
+
+def test_the_spool_is_sealed_with_the_box_s_own_secret_and_bounded_by_its_caps(tmp_path: Path) -> None:
+    config = Config(
+        gateway=GatewayConfig(id="gw", site="site"),
+        uplink=UplinkConfig(
+            broker="mqtts://localhost:1", tls=TlsFiles(ca="none", certificate="none", key="none"), ack="broker"
+        ),
+        spool=SpoolConfig(
+            path=str(tmp_path / "spool"), secret=str(tmp_path / "secret"), caps=CapsConfig(wave="77 MiB")
+        ),
+    )
+    clock, said = Clock(memory=tmp_path / "clock"), StringIO()
+    agent = a_while(config, said, clock)
+    assert agent._spool._committer._means.caps == CAPS | {"wave": 77 << 20}
+    spool = Spool.open(tmp_path / "spool", secret=read_secret(tmp_path / "secret"))
+    frames = spool.frames_after("event", Position(0, 0), 9)
+    assert {frame.boot for frame in frames} == {clock.now().trust.boot}
+    assert spool.recovery.notices == ()
+    asyncio.run(spool.close())
+    (tmp_path / "secret").unlink()
+    for _ in range(2):
+        a_while(config, said)
+    told = [one for one in map(json.loads, said.getvalue().splitlines()) if one.get("kind") == "SealedOtherwise"]
+    assert len(told) == 1
+    assert str(tmp_path / "spool") in told[0]["sentence"]
+    assert read_secret(tmp_path / "secret")

@@ -14,6 +14,7 @@ from gateway.config import (
     Config,
     ConfigErrors,
     LineSettings,
+    caps_of,
     driver_options,
     keys,
     line_settings,
@@ -22,6 +23,7 @@ from gateway.config import (
     parse_budget,
     resolved_profile,
 )
+from gateway.spool.room import CAPS
 from tests.gateway.config.fakes import HEAD, LAB, POWER, VENT, lay_out, profile, protocol, use_fakes
 
 ROOT = Path(__file__).parents[3]
@@ -51,6 +53,31 @@ def test_names_are_looked_for_in_the_files_folder(read: Read, tmp_path: Path) ->
     assert config.uplink.tls.ca == str(tmp_path / "ca.pem")
     assert config.uplink.tls.crl == ""
     assert config.uplink.ack_key == str(tmp_path / "ack.key")
+
+
+def test_the_spool_s_caps_and_secret(read: Read, tmp_path: Path) -> None:
+    config = read(HEAD)
+    assert caps_of(config.spool.caps) == CAPS
+    assert config.spool.secret == str(tmp_path / "spool.secret")
+    config = read(HEAD.replace('path = "spool"', 'path = "spool"\ncaps = { wave = "9 MiB" }\nsecret = "/etc/x"'))
+    assert caps_of(config.spool.caps) == CAPS | {"wave": 9 << 20}
+    assert config.spool.secret == "/etc/x"
+
+
+@pytest.mark.parametrize("key", ["", 'secret = "spool.secret"\n'])
+def test_a_secret_that_is_there_is_looked_at(read: Read, tmp_path: Path, key: str) -> None:
+    path = tmp_path / "spool.secret"
+    text = HEAD.replace('path = "spool"\n', f'path = "spool"\n{key}')
+    path.write_text("00" * 32 + "\n", encoding="ascii")
+    path.chmod(0o400)
+    read(text)
+    path.chmod(0o444)
+    with pytest.raises(ConfigErrors, match="mode 0444"):
+        read(text)
+    path.chmod(0o600)
+    path.write_text("00" * 31, encoding="ascii")
+    with pytest.raises(ConfigErrors, match="holds no spool secret"):
+        read(text)
 
 
 def test_a_relative_configuration_file(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

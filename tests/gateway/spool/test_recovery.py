@@ -124,7 +124,8 @@ def test_a_torn_tail_is_cut_and_counted_once(tmp_path: Path) -> None:
     path.write_bytes((data + lost[:100]).ljust(SEGMENT, b"\0"))
     spool = opened(tmp_path)
     assert told(spool) == [(1, 3, 6, "torn_tail")]
-    assert (spool.recovery.tail_bytes_cut, spool.recovery.frames_kept) == (100, 2)
+    cut = len(lost[:100].rstrip(b"\0"))  # what is sealed may end with a zero; nobody can tell that from nothing
+    assert (spool.recovery.tail_bytes_cut, spool.recovery.frames_kept) == (cut, 2)
     run(spool.close())
     spool = opened(tmp_path)
     assert told(spool) == []
