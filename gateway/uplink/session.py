@@ -41,7 +41,7 @@ class Session:
         self._outbox: dict[str, Message] = {}
         self._held: set[tuple[str, int, int]] = set()
         self._backoff: dict[str, Backoff] = {}
-        self._moving_at = self._health_at = tools.monotonic()
+        self._drained_at = self._moving_at = self._health_at = tools.monotonic()
         self._moved = 0
         self._error: errors.UplinkError | None = None
         self._is_leaving = False
@@ -355,10 +355,14 @@ class Session:
         if self._connection is None or not self._flight:
             return False
         moved = self._connection.traffic[0]
-        if self._connection.is_writing and moved - self._moved >= MOVING_BYTES:
+        if not self._connection.is_writing:
+            self._drained_at, self._moved = now, moved
+        elif moved - self._moved >= MOVING_BYTES:
             self._moved, self._moving_at = moved, now
         # Confirmations come in the order of the messages (MQTT 5.0 section 4.6): the oldest one tells of all.
-        return now - max(self._flight.oldest_at, self._moving_at) >= self._t.timing.confirm_s
+        oldest_at = self._flight.oldest_at
+        since = oldest_at if self._drained_at > oldest_at else max(oldest_at, self._moving_at)
+        return now - since >= self._t.timing.confirm_s
 
     def _choose_cadence(self, now: float) -> None:
         """Live numerics in frames of one second or ten, by what the link carries and the budget allows."""

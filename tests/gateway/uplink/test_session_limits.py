@@ -4,6 +4,7 @@ import asyncio
 from typing import cast
 
 import msgspec
+import pytest
 
 from gateway.uplink import errors
 from gateway.uplink.mqtt import HEADROOM_BYTES, Connection, Granted
@@ -58,16 +59,34 @@ def test_what_never_fits_is_left_out_and_the_frames_go_on() -> None:
     assert "hist/numeric" in desk.connection.topics()
 
 
-def test_one_swallowed_frame_among_confirmed_ones_ends_the_connection() -> None:
+@pytest.mark.parametrize("writing", [(False,), (False, True), (False, True, True, True)])
+def test_one_swallowed_frame_among_confirmed_ones_ends_the_connection(writing: tuple[bool, ...]) -> None:
     desk = Desk()
     desk.turn()
     swallowed = desk.session._flight.items()[-1]
-    for _ in range(200):
+    for step in range(200):
         desk.spool.put(numeric("2"))
+        desk.connection.is_writing = writing[step % len(writing)]
+        desk.connection.traffic = (step * 5000, 0)
         desk.turn()
         for mid, what in desk.session._flight.items():
             if (mid, what) != swallowed:
                 desk.session.published(mid, 0, "")
+        desk.now += 1.0
+    assert isinstance(desk.session._error, errors.BrokerStuck)
+
+
+def test_a_message_that_is_still_on_its_way_is_waited_for() -> None:
+    desk = Desk()
+    desk.turn()
+    desk.connection.is_writing = True
+    for step in range(400):
+        desk.connection.traffic = (step * 1000, 0)
+        desk.turn()
+        desk.now += 1.0
+    assert desk.session._error is None
+    for _ in range(181):
+        desk.turn()
         desk.now += 1.0
     assert isinstance(desk.session._error, errors.BrokerStuck)
 
