@@ -56,7 +56,7 @@ def test_publications_refused_for_a_while(tmp_path: Path, code: int, kind: str) 
 def test_bad_habits(tmp_path: Path, torture: bool, habit: Habit) -> None:
     """Lost confirmations, frames twice, ends in the middle of a packet, frames that vanish."""
     with spoiled_line(tmp_path, 0 if torture else 8) as (line, spoiler):
-        times = 3 if habit == "break_off" else STRIKES
+        times = STRIKES if habit == "repeat" else 3
         line.stage.run(spoiler.strike(habit, times))
         line.until(lambda: spoiler.struck[habit] == times, "it happened so often")
         line.arrive(240 if habit == "swallow" else 60)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.powercut.workload import Plan
 PARTS = 2
 """Judges at work at the same time."""
 PATIENCE_S = 3600.0
+SHM = Path("/dev/shm")
+"""Images are written, mounted and forgotten: they need not touch the disk."""
 
 
 def record(folder: Path, plans: Sequence[Plan], image: Path | None = None) -> Record:
@@ -30,22 +33,25 @@ def record(folder: Path, plans: Sequence[Plan], image: Path | None = None) -> Re
 
 def judge(folder: Path, seed: int, cuts: int) -> list[Verdict]:
     """The verdict on each of that many cuts of the folder's record."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.powercut.judge", str(folder), str(seed), str(cuts), str(part), str(PARTS)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        for part in range(min(PARTS, cuts))
-    ]
-    try:
-        outputs = [process.communicate(timeout=PATIENCE_S) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
+    with tempfile.TemporaryDirectory(prefix="jisr-cut-", dir=SHM if SHM.is_dir() else folder) as scratch:
+        words = [sys.executable, "-m", "tests.powercut.judge", str(folder), scratch, str(seed), str(cuts)]
+        processes = [
+            subprocess.Popen(
+                [*words, str(part), str(PARTS)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+            )
+            for part in range(min(PARTS, cuts))
+        ]
+        try:
+            outputs = [process.communicate(timeout=PATIENCE_S) for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
     for process, (_, errors) in zip(processes, outputs, strict=True):
         assert process.returncode == 0, errors
     lines = (line for said, _ in outputs for line in said.splitlines())

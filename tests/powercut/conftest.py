@@ -15,4 +15,4 @@ def needs_a_device() -> None:
 @pytest.fixture(scope="session")
 def cuts(pytestconfig: pytest.Config, torture: bool) -> int:
     """How many power cuts: `--cuts`, or 1,000 in the long form, or a few seconds' worth."""
-    return int(pytestconfig.getoption("--cuts")) or (1000 if torture else 120)
+    return int(pytestconfig.getoption("--cuts")) or (1000 if torture else 60)

@@ -1,14 +1,16 @@
 """Cuts a recorded device again and again and tries each image, in a process and a mount namespace of its own.
 
-    python -m tests.powercut.judge FOLDER SEED CUTS PART PARTS
+    python -m tests.powercut.judge FOLDER SCRATCH SEED CUTS PART PARTS
     python -m tests.powercut.judge FOLDER/bad-NUMBER
 
-FOLDER holds `log`, and where the record began with a card that was cut before, `image` and `ledger`. Verdicts go to
-standard output, one JSON line each. The image of a bad one stays in FOLDER/bad-NUMBER with the ledger it was held to;
-the second form tries it again.
+Images are made in SCRATCH. FOLDER holds `log`, and where the record began with a card that was cut before, `image`
+and `ledger`. Verdicts go to standard output, one JSON line each. The image of a bad one stays in FOLDER/bad-NUMBER
+with the ledger it was held to; the second form tries it again.
 """
 
 import asyncio
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,20 +22,22 @@ from tests.powercut.ledger import Ledger
 from tests.powercut.trial import Trial, Verdict
 
 SIZE = 16 << 20
-SHM = Path("/dev/shm")  # noqa: S108 - an image is written, mounted and forgotten: it need not touch the disk
 
 
-def main(folder: Path, seed: int, cuts: int, part: int, parts: int) -> None:
+def main(folder: Path, scratch: Path, seed: int, cuts: int, part: int, parts: int) -> None:
     """This part of the cuts."""
     mounts.go_private()
     record = open_record(folder)
     mount = folder / f"trial-{part}"
     mount.mkdir(exist_ok=True)
-    place = (SHM if SHM.is_dir() else folder) / f"jisr-cut-{folder.name}-{seed}-{part}-{id(record):x}.img"
+    place = scratch / f"{part}.img"
     try:
         for image in record.images(record.choose(seed, range(part, cuts, parts))):
             place.write_bytes(image.content)
             _judge(image, place, mount, folder)
+    except BrokenPipeError:  # nobody listens any more, or cleans up
+        shutil.rmtree(scratch, ignore_errors=True)
+        os._exit(1)
     finally:
         place.unlink(missing_ok=True)
 
@@ -87,4 +91,4 @@ if __name__ == "__main__":
     if len(sys.argv) == 2:
         try_again(Path(sys.argv[1]))
     else:
-        main(Path(sys.argv[1]), *map(int, sys.argv[2:6]))
+        main(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:7]))

@@ -88,8 +88,6 @@ class Ledger(Struct):
     shown: dict[Key, int | str] = {}
     acked: set[Key] = set()
     saved: dict[Lane, tuple[int, int]] = {}
-    spoken: list[tuple[str, int]] = []
-    """Bytes to a device in hex, and the results it had sent."""
     spool: str = ""
     epoch: int = 0
     """The highest that was told."""
@@ -117,9 +115,7 @@ class Ledger(Struct):
                 self.acked |= set(self._covered(ack))
             case Saved(released):
                 self.saved = released
-            case Speaking(data, heard):
-                self.spoken.append((data, heard))
-            case Ended():
+            case Speaking() | Ended():
                 pass
 
     def known(self, key: Key) -> int | str | None:

@@ -149,10 +149,11 @@ class Life:
         if dice.random() < 0.05:
             await self.spool.commit_now()
         if beat % OUTAGE_EVERY >= OUTAGE_BEATS:
-            for lane in LANES:
+            phase = beat // OUTAGE_EVERY + self._plan.life
+            for number, lane in enumerate(LANES):
                 if dice.random() < 0.4:
-                    self._acknowledge_some(lane)
-            if dice.random() < 0.05:
+                    self._acknowledge_some(lane, is_comb=(phase + number) % 2 == 0)
+            if dice.random() < 0.03:
                 self._acknowledge_all()
         await self.spool.tick(60 if beat % 25 == 0 else beat % 60)
         if beat % 25 == 0:
@@ -169,20 +170,18 @@ class Life:
         if events:
             self.mark(Returned(events))
 
-    def _acknowledge_some(self, lane: Lane) -> None:
-        """Up to some frame that waits, with holes; a comb of them makes a cursor slot longer than a sector."""
+    def _acknowledge_some(self, lane: Lane, *, is_comb: bool) -> None:
+        """Up to some frame that waits, but for some; a comb of holes makes a cursor slot longer than a sector."""
         dice = self._dice
         waiting = self.spool.frames_after(lane, self.spool.released(lane), 200)
         if not waiting:
             return
         frame = dice.choice(waiting[-dice.choice((3, 200)) :])
-        lows: list[int] = []
-        kind = dice.random()
-        if kind < 0.3:
-            lows = sorted(dice.randrange(1, frame.last + 1) for _ in range(3))
-        elif kind < 0.85:
-            lows = list(range(max(1, frame.last - 200), frame.last, 4))
-        holes = tuple((low, low + dice.randrange(3)) for low in lows)
+        if is_comb:
+            holes = tuple((low, low) for low in range(4, frame.last, 4))[-60:]
+        else:
+            lows = sorted(dice.randrange(1, frame.last + 1) for _ in range(dice.choice((0, 3))))
+            holes = tuple((low, low + dice.randrange(3)) for low in lows)
         epoch = frame.epoch if dice.random() < 0.95 else frame.epoch + 7  # which is nobody's: nothing may come of it
         self._acknowledge(Acking(lane, epoch, frame.last, holes))
 

@@ -50,6 +50,26 @@ def test_a_catalog_of_simulators() -> None:
         assert all(option.meaning for option in simulator.OPTIONS.values())
 
 
+def test_a_pty_line_ends_when_it_is_cancelled_while_bytes_arrive(tmp_path: Path) -> None:
+    """The cancellation and the bytes meet in one turn of the loop: neither may swallow the other."""
+
+    async def main() -> None:
+        for turns in range(8):
+            async with pty_line(Astm(options={"count": "0"}), tmp_path / "analyzer"):
+                port = open_port(tmp_path / "analyzer")
+                await asyncio.sleep(0.1)
+                os.write(port, bytes([0x06]))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            os.close(port)
+
+    async def bounded() -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            await main()
+
+    asyncio.run(bounded())
+
+
 def test_a_pty_is_a_raw_serial_port_and_goes_away(tmp_path: Path) -> None:
     link = tmp_path / "ventilator"
     link.symlink_to("/nowhere")  # left by a run that was killed
