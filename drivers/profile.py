@@ -51,6 +51,8 @@ class Protocol(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A patient may be attached: nothing is sent until a person has said that none is, for the first trial."""
     asks: bool
     """The driver asks; bytes that cannot be verified in answer end the sending until a good frame comes."""
+    answers_only: bool = False
+    """It never speaks unasked: after bytes that could not be verified the box must be the one to try again."""
     max_frame_bytes: int
     stale_after_s: float = 0.0
     """Silence longer than this makes the device stale; 0 where the protocol is silent by nature (a laboratory)."""

@@ -28,7 +28,9 @@ BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 GOODBYE_S = 1.5
 """How long the answer to a goodbye is awaited; the whole box must end within five seconds."""
 QUIET_S = (60.0, 300.0, 1800.0, 3600.0)
-"""A register device cannot speak first, so after bytes that could not be verified it is asked again, ever later."""
+"""A device that cannot speak first is asked again after bytes that could not be verified, ever later."""
+NOISE_QUIET_S = (3.0, 10.0, 30.0, *QUIET_S)
+"""The same where a frame was verified on this connection: make and line are right, so the bytes were noise."""
 OWED_EVENTS = 256
 """Events that the disk refused and that the device will not say again; beyond it the oldest go, and are counted."""
 IDLE_S = 1.0
@@ -222,7 +224,7 @@ class _DeviceTask(ABC):
 
     def _note(self, stamped: Iterable[AnyObservation]) -> None:
         for seen in stamped:
-            if isinstance(seen, Device):
+            if isinstance(seen, Device) and not seen.mds:  # a pump that leaves its rack is not the line
                 self.state.connection = self._told = seen.connection
 
 
@@ -232,6 +234,7 @@ class StreamDevice(_DeviceTask):
     def __init__(self, setup: Setup, port: GatedPort, sink: Sink, clock: Clock, journal: Journal) -> None:
         super().__init__(setup, sink, clock, journal)
         self._port: GatedPort = port
+        self._unverified, self._ask_again_at = 0, 0.0
         self._renew()
 
     def _renew(self) -> None:
@@ -293,12 +296,19 @@ class StreamDevice(_DeviceTask):
         gate, name = self._port.gate, self.setup.name
         if output.frames:
             gate.resume()
+            self._unverified = 0
             self._journal.settle(f"sending to {name}")
         elif any(fault.rejected or fault.reason == NOISE for fault in output.faults):
+            if not gate.is_silenced:
+                pauses = NOISE_QUIET_S if self._has_verified else QUIET_S
+                self._ask_again_at = self._clock.mono() + pauses[min(self._unverified, len(pauses) - 1)]
+                self._unverified += 1
             gate.silence()
             self._journal.say(Silenced(device=name), f"sending to {name}")
 
     async def _write(self, data: bytes) -> None:
+        if self.setup.profile.protocol.answers_only and self._clock.mono() >= self._ask_again_at:
+            self._port.gate.resume()
         verdict = await self._port.write(data, self._clock.mono())
         if verdict == "sent":
             return

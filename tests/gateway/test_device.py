@@ -88,13 +88,14 @@ class Sink:
         self.kept.extend(observations)
 
 
-def profile(*, asks: bool = False) -> Profile:
+def profile(*, asks: bool = False, answers_only: bool = False) -> Profile:
     protocol = Protocol(
         title="t",
         document="d",
         ports=("serial",),
         bedside=False,
         asks=asks,
+        answers_only=answers_only,
         max_frame_bytes=10,
         allow=(Allowed("all", pattern="ask|bye|\\x06|\\x15"),),
         max_send_per_minute=100,
@@ -267,6 +268,48 @@ def test_bytes_that_are_no_frame_end_the_sending_too(monkeypatch: pytest.MonkeyP
     assert log == [b"ask", "released"]
     assert device.state.unsent["silenced"] == 1
     assert "Silenced" in journal
+
+
+class HandClock(Clock):
+    """A clock whose monotonic seconds are turned by hand."""
+
+    t = 1000.0
+
+    def mono(self) -> float:
+        return self.t
+
+
+def test_a_device_that_only_answers_is_asked_again_ever_later_after_unverified_bytes() -> None:
+    """It will never speak first: without this, one disturbed answer would end the reading until somebody comes."""
+    log: list[Any] = []
+    asked = profile(asks=True, answers_only=True)
+    gated = GatedPort(Port([], log), SendGate(asked.allowed, 100, may_send=True))  # type: ignore[arg-type]
+    clock = HandClock()
+    bad = Output(faults=(Fault("checksum", rejected=True),), send=b"ask")
+    good = Output(frames=1, send=b"ask")
+
+    async def go() -> list[float]:
+        device = StreamDevice(Setup("dev", asked, {"x": 1}), gated, Sink(log), clock, Journal(StringIO()))
+        pauses = []
+        for what in (bad, bad, bad, good, bad, bad):
+            await device._step(what)
+            if what is bad:
+                pauses.append(device._ask_again_at - clock.t)
+                log.clear()
+                clock.t = device._ask_again_at - 0.01
+                await device._write(b"ask")
+                assert log == []
+                clock.t += 0.02
+                await device._write(b"ask")
+                assert log == [b"ask"]
+            else:
+                device._has_verified = True
+        return pauses
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "create", lambda *_: Script({}))
+        pauses = asyncio.run(go())
+    assert [round(pause) for pause in pauses] == [60, 300, 1800, 3, 10]
 
 
 def test_a_flood_that_is_already_here_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
