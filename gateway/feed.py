@@ -23,6 +23,8 @@ BACKLOG_BYTES = 1 << 20
 """A client that does not read loses lines beyond this; the agent never waits for one."""
 REQUEST_BYTES = 4096
 STATUS_S = 1.0
+CLOSE_S = 1.0
+"""A client that does not take its last bytes is not waited for longer."""
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 Kind = Literal["observation", "status", "bytes"]
@@ -50,6 +52,7 @@ class Feed:
     def __init__(self, path: Path, status: Callable[[], Struct], gateway: str, mono: Callable[[], float]) -> None:
         self._path, self._status, self._gateway, self._mono = path, status, gateway, mono
         self._clients: dict[asyncio.StreamWriter, Want] = {}
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -76,11 +79,13 @@ class Feed:
 
     async def close(self) -> None:
         """Send nothing more and leave no socket file."""
-        for writer in list(self._clients):
-            writer.close()
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
+        for writer in self._serving.values():
+            writer.close()
+        if self._serving:  # one that is still cancelled later makes asyncio write a traceback (3.11)
+            await asyncio.wait(self._serving, timeout=CLOSE_S)
 
     def committed(self, lane: Lane, epoch: int, first: int, observations: tuple[AnyObservation, ...]) -> None:
         """The spool has these on disk."""
@@ -96,7 +101,12 @@ class Feed:
             line = {"t": round(self._mono(), 6), "device": device, "dir": direction, "hex": data.hex(), **where}
             self._show("bytes", device, {"bytes": line})
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._attend(reader, writer))
+        self._serving[task] = writer
+        task.add_done_callback(self._serving.pop)
+
+    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             want = msgspec.json.decode(await reader.readline(), type=Want)
         except (msgspec.DecodeError, ValueError, OSError):

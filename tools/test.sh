@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All tests with branch coverage and its floors, then the drivers' tests under three locales. With arguments: only pytest
-# with them.
+# All tests with branch coverage and its floors, then the drivers' tests under three locales, then those that want the
+# machine for themselves. With arguments: only pytest with them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LOCPATH=$PWD/.venv/locale PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -16,3 +16,5 @@ for locale in C fr_FR.UTF-8 ar_MA.UTF-8; do
     JISR_TEST_LOCALE=$locale LC_ALL=$locale HYPOTHESIS_PROFILE=short \
         "$python" -m pytest -n auto -p no:cacheprovider tests/drivers tests/contract/test_testdata.py tests/gates/test_locale.py
 done
+printf 'whole processes under faults, one at a time: '
+"$python" -m pytest -p no:xdist --alone -m alone

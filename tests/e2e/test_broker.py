@@ -12,7 +12,7 @@ from tests.e2e.faults import CONFIRM
 from tests.e2e.ledger import rows_of
 from tests.e2e.line import ALL, ANALYZER, VENTILATOR, Line, running_line
 
-pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")]
 STRIKES = 12
 SMALL_BYTES = 4096
 

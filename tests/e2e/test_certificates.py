@@ -10,7 +10,7 @@ from tests.e2e.line import ALL, GATEWAY, Line, running_line
 from tests.e2e.onlookers import Flight
 from tests.e2e.proxy import proxy
 
-pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")]
 
 
 def issue(line: Line, stem: str) -> Pair:

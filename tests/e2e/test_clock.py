@@ -26,6 +26,7 @@ UNSYNCED = "int adjtimex(void *buffer) { (void)buffer; return 5; }\n"
 """TIME_ERROR of adjtimex(2): the box has no time daemon, whatever this machine has."""
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed"),
     pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed"),
     pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler: the kernel's word cannot be replaced"),

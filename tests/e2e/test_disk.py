@@ -11,7 +11,7 @@ from simulators.central.broker import find_mosquitto
 from tests.e2e.faults import FLUSH, FOLDER, WRITE
 from tests.e2e.line import ALL, Line, running_line
 
-pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")]
 ROOM_BYTES = 24 << 20
 HASTE_S = "1"
 """How long the analyzer waits for an answer before it begins again."""

@@ -13,7 +13,7 @@ from tests.e2e.faults import KEEPALIVE
 from tests.e2e.line import ALL, Line, running_line
 from tests.e2e.proxy import Proxy, proxy
 
-pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")]
 
 NOTICED_S = 80.0
 """Keep-alive is 30 s: a PINGREQ after 30 s without a word, the end after 30 s more, and some patience."""

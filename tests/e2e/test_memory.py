@@ -10,7 +10,7 @@ from tests.e2e.line import ALL, running_line
 from tests.e2e.processes import memory_kb
 from tests.e2e.proxy import proxy
 
-pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")]
 
 WARM, MORE, TORTURE = 2000, 8000, 40_000
 """Observations on disk when memory is read for the first and the second time (in `make torture`)."""

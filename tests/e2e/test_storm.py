@@ -13,7 +13,7 @@ from tests.e2e.ledger import Findings, gaps_beside
 from tests.e2e.line import ALL, Line, running_line
 from tests.e2e.processes import memory_kb
 
-pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")]
 
 BLOWS, TORTURE_BLOWS = 8, 90
 VICTIMS = (("agent",), ("broker",), ("consumer",), ("consumer", "broker"))

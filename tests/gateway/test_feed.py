@@ -153,3 +153,23 @@ def test_the_agent_reads_on_without_its_socket(tmp_path: Path) -> None:
     asyncio.run(go())
     assert "FeedUnusable" in said.getvalue()
     assert '"event": "stopped"' in said.getvalue()
+
+
+def test_the_end_with_clients_is_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """One that listens, one that never said what it wants: both see the end, nothing is written to the terminal."""
+
+    async def go() -> tuple[bytes, bytes]:
+        path = tmp_path / "agent.sock"
+        served = feed(path)
+        await served.open()
+        listening, one = await client(path, b'{"want":["status"]}\n')
+        silent, two = await client(path, b"")
+        await served.close()
+        ends = await listening.read(), await silent.read()
+        for writer in (one, two):
+            writer.close()
+        return ends
+
+    assert asyncio.run(go()) == (b"", b"")
+    out = capfd.readouterr()
+    assert (out.out, out.err) == ("", "")

@@ -17,7 +17,7 @@ from tests.e2e.line import ANALYZER, BRISK, GATEWAY, SITE, Line, running_line
 from tests.e2e.onlookers import OBSERVER
 from tests.threats.caller import FAILURE, Caller
 
-pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")]
 
 HOSTILE = ("{}", "../../{}", "$({})", "#/{}/+", "%s%n{}", "{{{}}}", "';{}--", '"}},{{"{}', "{}\\u0000", "\xa0{}\xad")
 PLANTED = (
@@ -84,6 +84,10 @@ def refused() -> bytes:
     return noise + b"\x05" + wrong[:-4] + b"00\r\n" + astm_frame(1, b"\x1b[31m" + damaged + b"\x07\r") + b"\x04"
 
 
+RESENT_S = 150
+"""What was sent while only the onlooker was there is sent again when nobody acknowledged it for a minute."""
+
+
 class Evidence(NamedTuple):
     """Everything that a run left anywhere, by where."""
 
@@ -117,7 +121,7 @@ def _carry(folder: Path) -> Evidence:
         with _observer(line) as observer:
             wanted = {f"jisr/v1/{SITE}/{GATEWAY}/{leaf}" for leaf in ("birth", "state", "health")}
             line.until(lambda: wanted <= {topic for topic, _ in observer.heard}, "birth, state and health")
-            line.arrive()
+            line.arrive(RESENT_S)
             heard += observer.heard
         line.processes.terminate("agent")
         texts = {f"{at} {topic}": topic.encode() + b" " + payload for at, (topic, payload) in enumerate(heard)}

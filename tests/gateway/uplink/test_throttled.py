@@ -23,7 +23,7 @@ from tests.gateway.uplink.journal import Memory
 from tests.gateway.uplink.throttle import Throttle
 from tests.gateway.uplink.ward import numerics, waves
 
-pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")]
 
 GATEWAY, SITE = "gw-test", "site-1"
 RATE = 16_000.0
@@ -156,7 +156,3 @@ def test_a_record_that_takes_many_keep_alives_to_send_does_not_end_the_connectio
     assert slow.journal.said == []
 
 
-@pytest.fixture(autouse=True)
-def only_with_torture(torture: bool) -> None:
-    if not torture:
-        pytest.skip("times a real line: seen to fail on a machine that is busy with something else; make torture")
