@@ -1,7 +1,6 @@
-"""A patient on an Evita 4: the numbers, texts, alarms and curves of the ventilator simulator.
+"""A patient on a ventilator: the quantities, alarms and curves of the MEDIBUS simulators.
 
-Codes, units and widths: "Data definitions for intensive care devices", Evita 4 columns. A value that is not measured
-is left out; of the pairs 06/07, 08/0B, 7A/B7, 82/88 and B8/B9 only one is ever there.
+A value that is not measured is absent. How the quantities are coded and printed stands in `medibus_models.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ CURVES: dict[str, tuple[int, int, int]] = {
     "01": (-200, 200, 0xFA0),  # flow, L/min
     "03": (0, 3000, 0xBB8),  # volume since the beginning of inspiration, mL
     "06": (-20, 100, 0x460),  # CO2, mmHg
+    "20": (0, 200, 0x7D0),  # inspiratory flow, L/min
+    "21": (0, 200, 0x7D0),  # expiratory flow, L/min
     "24": (0, 3000, 0xBB8),  # expired volume, mL
 }
 """Real-time data: code → minimum, maximum, largest bin."""
@@ -50,7 +51,16 @@ STANDBY = Alarm(2, 31, "95", "STANDBY")
 class Patient:
     """Values that wander a little each `period_s`, and breaths of four seconds."""
 
-    def __init__(self, seed: int, start: float, period_s: float, alarm_every_s: float, is_standby: bool) -> None:
+    def __init__(
+        self,
+        seed: int,
+        start: float,
+        period_s: float,
+        alarm_every_s: float,
+        is_standby: bool,
+        alarms: tuple[tuple[Alarm, ...], Alarm | None] | None = None,
+    ) -> None:
+        self._alarms, self._standby_alarm = alarms or (ALARMS, STANDBY)
         self._rng = Random(seed)  # noqa: S311
         self._seed = seed
         self._start = start
@@ -65,39 +75,67 @@ class Patient:
         self._target = dict(self._walk)
         self._absent: frozenset[str] = frozenset()
 
-    def measured(self, now: float) -> dict[str, str]:
-        """Measured data, codepage 1: code → 4 characters."""
+    def quantities(self, now: float) -> dict[str, float]:
+        """What is measured now: quantity → value; empty in standby."""
         if self._is_standby:
             return {}
         self._wander(now)
         w = self._walk
         volume_l = w["volume"] / 1000
-        minute = volume_l * w["rate"]
-        spontaneous = volume_l * 0.6 * w["spontaneous"]
-        values = {
-            "06": f"{w['compliance']:4.1f}",
-            "0B": f"{w['resistance']:4.1f}",
-            "71": _whole(w["peep"] - 1),
-            "72": f"{w['resistance'] / 6:4.1f}",
-            "73": _whole(w["peep"] + (w["peak"] - w["peep"]) * 0.35),
-            "74": _whole(w["peak"] - 3),
-            "78": _whole(w["peep"]),
-            "79": f"{w['resistance'] / 20:4.1f}",
-            "7D": _whole(w["peak"]),
-            "81": _whole(w["volume"] / 60),
-            "89": _whole(w["volume"] / 3.2),
-            "B5": _whole(w["spontaneous"]),
-            "C1": _whole(w["temperature"]),
-            "D6": _whole(w["rate"]),
-            "E6": _whole(w["co2"]),
-            "F0": _whole(w["oxygen"]),
-        }
-        values["88" if volume_l < 1 else "82"] = _whole(w["volume"]) if volume_l < 1 else f"{volume_l:4.2f}"
-        values["B8" if minute < 1 else "B9"] = f"{minute:4.2f}" if minute < 1 else f"{minute:4.1f}"
-        values["7A" if spontaneous < 1 else "B7"] = (
-            f"{spontaneous:4.2f}" if spontaneous < 1 else f"{spontaneous:4.1f}"
+        return (
+            w
+            | {
+                "minimum_pressure": w["peep"] - 1,
+                "p01": w["resistance"] / 6,
+                "mean_pressure": w["peep"] + (w["peak"] - w["peep"]) * 0.35,
+                "plateau_pressure": w["peak"] - 3,
+                "intrinsic_peep": w["resistance"] / 20,
+                "trapped_volume": w["volume"] / 60,
+                "tidal_volume_l": volume_l,
+                "dead_space": w["volume"] / 3.2,
+                "dead_space_percent": 31 + w["spontaneous"],
+                "minute_volume": volume_l * w["rate"],
+                "spontaneous_volume": volume_l * 0.6 * w["spontaneous"],
+                "assisted_volume": w["volume"] * 0.9,
+                "inspiratory_force": -w["peak"],
+                "shallow_breathing": w["rate"] / volume_l,
+                "co2_production": w["co2"] * 5,
+                "pulse": w["rate"] * 5,
+                "saturation": 98 - w["spontaneous"] / 2,
+                "peak_flow_ml_s": w["volume"] / INSPIRATION_S * 1.5,
+                "inspiration_s": INSPIRATION_S,
+                "plateau_s": INSPIRATION_S / 4,
+                "ratio_inspiration": 1.0,
+                "ratio_expiration": (BREATH_S - INSPIRATION_S) / INSPIRATION_S,
+                "battery_percent": 100.0,
+                "oxygen_accuracy": 95 + w["spontaneous"],
+            }
+            | self._gases()
         )
-        return {code: values[code] for code in sorted(values) if code not in self._absent}
+
+    def _gases(self) -> dict[str, float]:
+        """What an anaesthesia machine measures besides."""
+        w = self._walk
+        return {
+            "sevoflurane_in_kpa": w["oxygen"] / 20,
+            "sevoflurane_out_kpa": w["oxygen"] / 25,
+            "mac_in": w["oxygen"] / 40,
+            "mac_out": w["oxygen"] / 50,
+            "ambient_pressure": 977 + w["temperature"],
+            "leakage": w["resistance"] * 5,
+            "co2_in_percent": w["co2"] / 380,
+            "n2o_flow": w["volume"],
+            "air_flow": w["volume"] * 2,
+            "oxygen_flow": w["volume"] * 1.5,
+            "oxygen_out": w["oxygen"] - 4,
+            "n2o_in": w["oxygen"] + 10,
+            "n2o_out": w["oxygen"] + 8,
+        }
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Codes without a value now."""
+        return self._absent
 
     def _wander(self, now: float) -> None:
         step = int((now - self._start) / self._period_s)
@@ -113,34 +151,14 @@ class Patient:
                       if self._rng.random() < chance]  # fmt: skip
             self._absent = frozenset(absent)
 
-    def low_limits(self) -> dict[str, str]:
-        """Low alarm limits, codepage 1."""
-        return {"B9": " 4.0", "E6": " 30 "}
-
-    def high_limits(self) -> dict[str, str]:
-        """High alarm limits, codepage 1."""
-        return {"7D": " 40 ", "B9": "12.0", "D6": " 35 ", "E6": " 50 "}
-
-    def settings(self) -> dict[str, str]:
-        """Device settings: code → 5 characters."""
-        return {
-            "01": "  40 ", "02": "  60 ", "04": "0.480", "05": "  1.3", "09": "  15 ", "0B": "  5.0",
-            "12": "  10 ", "13": "  35 ", "16": "  35 ", "29": "  3.0", "2E": " 0.20",
-        }  # fmt: skip
-
-    def texts(self) -> dict[str, str]:
-        """Text messages: code → text."""
-        mode = {"1E": "STANDBY"} if self._is_standby else {"07": "SIMV/ASB"}
-        return mode | {"20": "ADULT", "22": "mmHg", "48": "INVASIVE"}
-
     def alarms(self, codepage: int, now: float) -> list[Alarm]:
         """Alarms that are active now."""
-        active = [STANDBY] if self._is_standby else []
+        active = [self._standby_alarm] if self._is_standby and self._standby_alarm else []
         if not self._is_standby and self._alarm_every_s > 0:
             episode, since = divmod(now - self._start, self._alarm_every_s)
             if episode >= 1 and since < ALARM_LASTS_S:
                 dice = Random(self._seed * 1_000_003 + int(episode))  # noqa: S311
-                active = dice.sample(ALARMS, dice.choice((1, 1, 2)))
+                active = dice.sample(self._alarms, dice.choice((1, 1, 2)))
         return [alarm for alarm in active if alarm.codepage == codepage]
 
     def is_inspiring(self, now: float) -> bool:
@@ -165,15 +183,13 @@ class Patient:
                 return w["peep"] + span * (1 - math.exp(-since / 0.3) if rise else math.exp(-since / 0.4))
             case "01":
                 return w["volume"] / 1000 / INSPIRATION_S * 60 if rise else -60 * math.exp(-since / 0.5)
+            case "20":
+                return w["volume"] / 1000 / INSPIRATION_S * 60 if rise else 0.0
+            case "21":
+                return 0.0 if rise else 60 * math.exp(-since / 0.5)
             case "03":
                 return w["volume"] * (since / INSPIRATION_S if rise else math.exp(-since / 0.5))
             case "24":
                 return 0.0 if rise else w["volume"] * (1 - math.exp(-since / 0.5))
             case _:
                 return 0.0 if rise else w["co2"] * (1 - math.exp(-since / 0.25))
-
-
-def _whole(value: float) -> str:
-    """A whole number in four characters as the device prints it: ` 24 `, `480 `, `1250`."""
-    text = f"{round(value):3d} "
-    return text if len(text) == 4 else text.strip()

@@ -1,4 +1,4 @@
-"""A Draeger Evita 4 on its serial port, speaking MEDIBUS (protocol definition 4.03).
+"""A Draeger ventilator or anaesthesia machine on its serial port, speaking MEDIBUS (protocol definition 4.03).
 
     device                                   box
     ICC, again every 3 s         ──▶
@@ -20,20 +20,23 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple
 
 from simulators.devices import medibus_frames as wire
 from simulators.devices.breathing import CURVE_INTERVAL_S, CURVES, Patient
+from simulators.devices.medibus_models import CLOCK_STYLES, MODELS, clock_text, printed
 from simulators.devices.simulator import COMMON_OPTIONS, NO_OPTIONS, Option, Simulator
 
 ICC, NOP, STOP, IDENTIFY = 0x51, 0x30, 0x55, 0x52
 MEASURED, LOW, HIGH, ALARMS_1, ALARMS_2, SETTINGS, TEXTS = 0x24, 0x25, 0x26, 0x27, 0x2E, 0x29, 0x2A
+CLOCK, MEASURED_2 = 0x28, 0x2B
 CONFIGURE, CURVES_ASKED, CURVES_CONFIGURED, CURVES_CHANGED, SPECIFIC = 0x4A, 0x53, 0x54, 0x56, 0x6A
 WITH_DATA = frozenset({MEASURED, LOW, HIGH, ALARMS_1, ALARMS_2, SETTINGS, TEXTS, CURVES_ASKED, IDENTIFY})
 WITH_ARGUMENT = frozenset({CONFIGURE, CURVES_CONFIGURED, SPECIFIC})
-ALLOWED = WITH_DATA | WITH_ARGUMENT | {ICC, NOP, STOP, 0x28, 0x2B, 0x2C, 0x2D, CURVES_CHANGED}
-"""What a box may ask; 28 and 2B to 2D are legal but unknown to an Evita 4."""
+ALLOWED = WITH_DATA | WITH_ARGUMENT | {ICC, NOP, STOP, CLOCK, MEASURED_2, 0x2C, 0x2D, CURVES_CHANGED}
+"""What a box may ask; which of it a device knows stands in its model."""
 
 ICC_EVERY_S = 3.0
 SILENCE_S = 3.0
@@ -65,7 +68,7 @@ class DraegerMedibus(Simulator):
     """The ventilator's side of MEDIBUS."""
 
     NAME: ClassVar[str] = "draeger_medibus"
-    DESCRIPTION: ClassVar[str] = "Draeger Evita 4 ventilator, MEDIBUS 4.03, serial"
+    DESCRIPTION: ClassVar[str] = "Draeger Evita, Savina or Fabius, MEDIBUS 4.03, serial"
     OPTIONS: ClassVar[Mapping[str, Option]] = MappingProxyType(
         {
             **COMMON_OPTIONS,
@@ -74,6 +77,9 @@ class DraegerMedibus(Simulator):
             "embed_rate": Option("0.1", "chance that an answer has a command of the device inside, 0 to 1"),
             "suspend_every_s": Option("0", "the device suspends the box (DC1) for a second this often; 0 = never"),
             "standby": Option("no", "yes: the ventilator is in standby"),
+            "model": Option("evita_4", "which device: " + " | ".join(MODELS)),
+            "started": Option("20260504080605", "what the device's clock shows when it is switched on"),
+            "clock_style": Option("german", "how its clock is written: " + " | ".join(CLOCK_STYLES)),
         }
     )
 
@@ -102,8 +108,19 @@ class DraegerMedibus(Simulator):
         self._suspend_every_s = self.seconds("suspend_every_s")
         self._alarm_every_s = self.seconds("alarm_every_s")
         self._is_standby = self.choice("standby", ("yes", "no")) == "yes"
-        self._patient = Patient(seed, 0.0, self._period_s, self._alarm_every_s, self._is_standby)
+        self._model = MODELS[self.choice("model", tuple(MODELS))]
+        self._clock_style = self.choice("clock_style", CLOCK_STYLES)
+        try:
+            self._clock = datetime.strptime(self.options["started"], "%Y%m%d%H%M%S")  # noqa: DTZ007 - a device's clock
+        except ValueError:
+            raise ValueError(f"{self.NAME}: option started = {self.options['started']!r} is not a time") from None
+        self._patient = self._new_patient(0.0)
+        self._born_at = 0.0
         self._forget(0.0)
+
+    def _new_patient(self, now: float) -> Patient:
+        alarms = (self._model.alarms, self._model.standby_alarm)
+        return Patient(self.seed, now, self._period_s, self._alarm_every_s, self._is_standby, alarms)
 
     def _forget(self, now: float) -> None:
         """What a (re)initialisation clears."""
@@ -126,7 +143,8 @@ class DraegerMedibus(Simulator):
     # -- the clock -------------------------------------------------------------------------------------------------
 
     def _start(self, now: float) -> None:
-        self._patient = Patient(self.seed, now, self._period_s, self._alarm_every_s, self._is_standby)
+        self._patient = self._new_patient(now)
+        self._born_at = now
         self._forget(now)
 
     def _thaw(self, now: float) -> None:
@@ -317,7 +335,7 @@ class DraegerMedibus(Simulator):
             return
         text = argument.decode("ascii")
         pairs = [(text[i : i + 2], max(1, int(text[i + 2 : i + 4], 16))) for i in range(0, len(text), 4)]
-        self._streams = [pair for pair in pairs if pair[0] in CURVES][:4]
+        self._streams = [pair for pair in pairs if pair[0] in self._model.curves][:4]
         self._enabled = 0
 
     # -- what the device answers -----------------------------------------------------------------------------------
@@ -333,7 +351,7 @@ class DraegerMedibus(Simulator):
         data = self._answer(code, argument, now)
         emission = self._emit(self._with_inserts(wire.response(code, data), code, now), now)
         self._said_at = now
-        if emission.good and code in WITH_DATA:
+        if emission.good and code in self._model.answers:
             self.sent += 1
             self.history.append(Answer(now, code, data))
         if code == STOP:
@@ -353,28 +371,38 @@ class DraegerMedibus(Simulator):
         return frame
 
     def _answer(self, code: int, argument: bytes, now: float) -> bytes:
-        patient = self._patient
+        """The data of the answer; none when the model does not know the request."""
+        model = self._model
+        if code not in model.answers:
+            return b""
         match code:
-            case wire.NAK:
-                return b""
-            case 0x24 | 0x25 | 0x26 | 0x29:
-                ask = {MEASURED: lambda: patient.measured(now), LOW: patient.low_limits,
-                       HIGH: patient.high_limits, SETTINGS: patient.settings}[code]  # fmt: skip
-                return _records(self._only_reported(code, ask()))
+            case 0x24 | 0x2B | 0x25 | 0x26 | 0x29:
+                return _records(self._only_reported(code, self._values(code, now)))
             case 0x2A:
-                texts = self._only_reported(code, patient.texts())
+                mode = {"1E": "STANDBY"} if self._is_standby else model.mode
+                texts = self._only_reported(code, {**mode, **model.texts})
                 return b"".join(
                     f"{key}{chr(0x30 + len(text))}{text}\x03".encode("latin-1") for key, text in texts.items()
                 )
             case 0x27 | 0x2E:
-                active = patient.alarms(1 if code == ALARMS_1 else 2, now)
+                active = self._patient.alarms(1 if code == ALARMS_1 else 2, now)
                 return "".join(f"{chr(0x30 + a.priority)}{a.code}{a.phrase:12}" for a in active).encode("ascii")
+            case 0x28:
+                shown = self._clock + timedelta(seconds=int(now - self._born_at))
+                return clock_text(shown, self._clock_style).encode("ascii")
             case 0x52:
-                return b"8240'Evita 4'04.00:04.00"
-            case 0x53:
-                return "".join(_curve_record(key) for key in CURVES).encode("ascii")
+                return model.identity
             case _:
-                return b""
+                return "".join(_curve_record(key) for key in model.curves).encode("ascii")
+
+    def _values(self, code: int, now: float) -> dict[str, str]:
+        """The records of one request, before the box's choice among them."""
+        model = self._model
+        if code in (MEASURED, MEASURED_2):
+            rows = model.measured if code == MEASURED else model.measured_2
+            values = self._patient.quantities(now)
+            return printed(rows, values, self._patient.absent) if values else {}
+        return dict({LOW: model.low_limits, HIGH: model.high_limits, SETTINGS: model.settings}[code])
 
     def _only_reported(self, code: int, values: dict[str, str]) -> dict[str, str]:
         wanted = self._reported.get(code)
