@@ -28,7 +28,6 @@ from gateway.health import birth, health, rss_mb
 from gateway.inbox import Inbox
 from gateway.journal import Journal
 from gateway.ports.gate import GatedPort, SendGate
-from gateway.ports.modbus import ModbusPort
 from gateway.ports.port import StreamPort
 from gateway.ports.serial import SerialPort
 from gateway.ports.tcp import TcpListenPort, TcpPort
@@ -168,6 +167,9 @@ class Agent:
         setup = Setup(device.name, profile, dict(device.options), device.place, device.mode)
         address = parse_port(device.port)
         if address.kind.startswith("modbus"):
+            # A box without such a device does without pymodbus and its memory.
+            from gateway.ports.modbus import ModbusPort  # noqa: PLC0415
+
             port = ModbusPort(address, device, profile, trace=self._trace(device.name))
             return RegisterDevice(setup, port, self._spool, self._clock, self._journal, self._show_block(device.name))
         gate = SendGate(profile.allowed, profile.protocol.max_send_per_minute, may_send=may_send(device))

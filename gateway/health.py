@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -13,6 +12,7 @@ from gateway.config import Config, DeviceConfig, may_send, resolved_profile
 from gateway.device import LinkState
 from gateway.spool.spool import Spool
 from gateway.uplink.schema import Birth, DeviceBirth, DeviceLink, Health, MetricBirth
+from gateway.version import VERSION
 
 TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -28,7 +28,7 @@ def birth(config: Config, clock: Clock) -> Birth:
     """Software, devices and their metrics; the uplink adds spool, epoch and session."""
     now = clock.now()
     return Birth(
-        software=f"jisr {version('jisr')}",
+        software=f"jisr {VERSION}",
         language=config.gateway.language,
         boot=now.trust.boot,
         at=now.at,

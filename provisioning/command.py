@@ -5,11 +5,11 @@ import gettext
 import importlib
 import os
 import sys
-from importlib.metadata import version
 
 from gateway import language
 from gateway.errors import JisrError
 from gateway.language import LOCALE, N_, _
+from gateway.version import VERSION
 
 COMMANDS = {
     "demo": N_("the whole line on this machine: simulators, broker, agent, platform; ends with a ledger"),
@@ -65,9 +65,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
         description=_("Jisr reads medical devices that were never made to be connected, and delivers what they say."),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--version", action="version", version=f"jisr {version('jisr')}", help=_("show the version and exit")
-    )
+    parser.add_argument("--version", action="version", version=f"jisr {VERSION}", help=_("show the version and exit"))
     parser.add_argument("--lang", choices=language.LANGUAGES, help=_("language of what is said"))
     commands = parser.add_subparsers(dest="command", metavar=_("COMMAND"), required=True)
     for name, line in COMMANDS.items():

@@ -22,7 +22,7 @@ from msgspec import Struct
 from gateway.errors import JisrError
 from gateway.language import N_, _
 from gateway.uplink.errors import FileDamaged
-from gateway.uplink.identity import TlsPaths, check_identity, is_authority, read_file
+from gateway.uplink.identity import TlsPaths, check_identity, read_file
 
 MAGIC = b"JSRCOUR1"
 SUITE = Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
@@ -138,7 +138,7 @@ def read_recipient(path: Path, ca: str, now: datetime) -> Recipient:
     key = leaf.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise RecipientUnfit(path=path, why=_(NOT_P256))
-    if is_authority(leaf) or not _agrees(leaf):
+    if _is_authority(leaf) or not _agrees(leaf):
         raise RecipientUnfit(path=path, why=_(NOT_FOR_THIS))
     anyone = verification.ExtensionPolicy.permit_all()
     policy = verification.PolicyBuilder().store(verification.Store(roots)).time(_inside(leaf, now))
@@ -149,6 +149,13 @@ def read_recipient(path: Path, ca: str, now: datetime) -> Recipient:
         raise RecipientUnfit(path=path, why=_(OTHER_CA)) from error
     form = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return Recipient(key, sha256(form).hexdigest(), leaf.not_valid_after_utc.astimezone(UTC))
+
+
+def _is_authority(leaf: x509.Certificate) -> bool:
+    try:
+        return leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
 
 
 def _agrees(leaf: x509.Certificate) -> bool:

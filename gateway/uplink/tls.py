@@ -17,12 +17,11 @@ import threading
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
 from msgspec import Struct
 
 from gateway.language import N_, _
 from gateway.uplink import dates, errors, identity
+from gateway.uplink.certificates import SERVER_AUTH, Certificate, read_certificate
 from gateway.uplink.identity import TlsPaths
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -85,7 +84,7 @@ class Witness:
     """What the handshake showed: the server's own certificate, and whether it asked for ours."""
 
     def __init__(self) -> None:
-        self.leaf: x509.Certificate | None = None
+        self.leaf: Certificate | None = None
         self.is_asked = False
         self.is_speaking = False
         """At least one message of a TLS handshake came."""
@@ -102,7 +101,7 @@ class Witness:
             start = 8 if version == ssl.TLSVersion.TLSv1_3 else 7
             size = int.from_bytes(data[start : start + 3], "big")
             with contextlib.suppress(ValueError):
-                self.leaf = x509.load_der_x509_certificate(data[start + 3 : start + 3 + size])
+                self.leaf = read_certificate(data[start + 3 : start + 3 + size])
 
 
 def client_context(files: TlsPaths, witness: Witness, dating: Dating = "system") -> ssl.SSLContext:
@@ -187,7 +186,7 @@ def check_time(secure: ssl.SSLSocket, files: TlsPaths, wall: float) -> None:
 
 class _Facts(Struct, frozen=True):
     files: TlsPaths
-    ours: x509.Certificate
+    ours: Certificate
     wall: float
 
 
@@ -275,33 +274,30 @@ async def _ready(add: Any, remove: Any, sock: ssl.SSLSocket) -> None:
         remove(sock.fileno())
 
 
-def check_server(witness: Witness, ours: x509.Certificate, broker: Broker) -> None:
+def check_server(witness: Witness, ours: Certificate, broker: Broker) -> None:
     """What OpenSSL accepts and we do not. Raises leaves of `BrokerUntrusted`."""
     leaf = witness.leaf
     if leaf is None:
         raise errors.TlsBlind()
     if is_gateway(leaf, ours):
         raise errors.ServerIsGateway(host=broker.host)
-    if identity.is_authority(leaf):
+    if leaf.is_authority:
         raise errors.ServerIsAuthority()
-    found = identity.purposes(leaf)
-    if not found:
+    if not leaf.purposes:
         raise errors.ServerNoPurpose()
-    if ExtendedKeyUsageOID.SERVER_AUTH not in found:
+    if SERVER_AUTH not in leaf.purposes:
         raise errors.ServerWrongPurpose()
     if not witness.is_asked:
         raise errors.ServerAsksNothing()
 
 
-def is_gateway(leaf: x509.Certificate, ours: x509.Certificate) -> bool:
+def is_gateway(leaf: Certificate, ours: Certificate) -> bool:
     """Whether a certificate is ours, or names a box."""
-    found = identity.names(leaf)
-    uris = found.get_values_for_type(x509.UniformResourceIdentifier) if found else []
-    return leaf == ours or any(uri.startswith(GATEWAY_URI) for uri in uris)
+    return leaf.digest == ours.digest or any(uri.startswith(GATEWAY_URI) for uri in leaf.uris)
 
 
 def explain(
-    error: Exception, broker: Broker, witness: Witness, files: TlsPaths, ours: x509.Certificate, wall: float
+    error: Exception, broker: Broker, witness: Witness, files: TlsPaths, ours: Certificate, wall: float
 ) -> errors.UplinkError:
     """The leaf for what OpenSSL or the socket said during the handshake."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -332,16 +328,16 @@ def _explain_verification(
     broker: Broker,
     witness: Witness,
     files: TlsPaths,
-    ours: x509.Certificate,
+    ours: Certificate,
     wall: float,
 ) -> errors.UplinkError:
     code, leaf, now = error.verify_code, witness.leaf, f"{identity.utc(wall):%Y-%m-%d %H:%M}"
     if leaf is not None and code in (_PURPOSE, _HOST, _ADDRESS) and is_gateway(leaf, ours):
         return errors.ServerIsGateway(host=broker.host)
-    if leaf is not None and code in _AUTHORITY and identity.is_authority(leaf):
+    if leaf is not None and code in _AUTHORITY and leaf.is_authority:
         return errors.ServerIsAuthority()
     if code in (_HOST, _ADDRESS):
-        is_nameless = leaf is not None and identity.names(leaf) is None
+        is_nameless = leaf is not None and not leaf.has_names
         return errors.ServerNameless() if is_nameless else errors.ServerOtherName(host=broker.host)
     if code in _OTHER_AUTHORITY:
         return errors.ServerOtherAuthority()

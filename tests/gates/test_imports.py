@@ -19,7 +19,7 @@ ARROWS = {
 }
 FOREIGN = {
     "drivers": {"msgspec", "tomli"},
-    "gateway": {"cryptography", "msgspec", "paho", "pymodbus", "serial", "tomli", "zstandard"},
+    "gateway": {"cryptography", "msgspec", "nacl", "paho", "pymodbus", "serial", "tomli", "zstandard"},
     "provisioning": {"cryptography", "msgspec", "rich", "tomli"},
     "simulators.devices": set[str](),  # no library of the field: a shared mistake would pass unseen
     "simulators.central": {"cryptography", "msgspec", "paho"},

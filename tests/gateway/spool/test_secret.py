@@ -1,4 +1,4 @@
-"""The file with the spool's secret: made once, read strictly, a sentence for each way in which it can be wrong."""
+"""The spool's secret: made once, read strictly, a sentence for each way in which it can be wrong; what it seals."""
 
 import errno
 import os
@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from hypothesis import given
+from hypothesis import strategies as st
+from nacl.exceptions import UnavailableError
 
 from gateway.spool import cipher
 from gateway.spool.cipher import (
@@ -17,6 +23,7 @@ from gateway.spool.cipher import (
     SecretMissing,
     SecretNotMade,
     SecretUnusable,
+    derive,
     device_secret,
     make_secret,
     preferred_suite,
@@ -98,22 +105,99 @@ def test_missing_unreadable_and_impossible(tmp_path: Path, monkeypatch: pytest.M
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize(
-    ("text", "suite"),
-    [
-        ("flags\t\t: fpu aes avx\n", SUITE_AES),
-        ("Features\t: fp asimd evtstrm aes pmull sha1\n", SUITE_AES),
-        ("Features\t: fp asimd evtstrm crc32 cpuid\n", SUITE_CHACHA),
-        ("model name\t: aes\nflags\t: vaes aesni\n", SUITE_CHACHA),
-        ("", SUITE_CHACHA),
-        (None, SUITE_CHACHA),
-    ],
-)
-def test_the_suite_is_the_processor_s(tmp_path: Path, text: str | None, suite: int) -> None:
-    path = tmp_path / "cpuinfo"
-    if text is not None:
-        path.write_text(text, encoding="ascii")
-    assert preferred_suite(path) == suite
+def without_aes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor without AES instructions, as libsodium sees it."""
+
+    def refuse(*_: Any) -> bytes:
+        raise UnavailableError
+
+    monkeypatch.setattr(cipher, "crypto_aead_aes256gcm_encrypt", refuse)
+    monkeypatch.setattr(cipher, "crypto_aead_aes256gcm_decrypt", refuse)
+
+
+def test_the_suite_is_the_processor_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cipher, "crypto_aead_aes256gcm_encrypt", lambda *_: bytes(16))
+    assert preferred_suite() == SUITE_AES
+    without_aes(monkeypatch)
+    assert preferred_suite() == SUITE_CHACHA
+
+
+SEALED = {
+    SUITE_CHACHA: "b0fbb3cf6d40147cbb905e53a24370d6da53e24f22c6e394c8b729c9a5c6a10011f27957",
+    SUITE_AES: "48f9a94eda7a6bed820ef6dd16e8d64a9aaa508434394dc4edde7d29a48077c660022543",
+}
+"""What `cryptography` 50 made of the same, before libsodium did it."""
+COUNTER, HEAD, PAYLOAD = 0x0102030405, b"head of the frame", b"what the device said"
+
+
+def fixed(suite: int) -> tuple[cipher.Keyring, cipher.Origin]:
+    return cipher.Keyring(bytes(range(32)), "00112233445566ff"), cipher.Origin(7, suite, bytes(range(16)))
+
+
+@pytest.mark.parametrize("has_aes", [True, False])
+@pytest.mark.parametrize("suite", SEALED)
+def test_what_was_sealed_before_opens_on_every_processor(
+    suite: int, has_aes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if suite == SUITE_AES and has_aes and preferred_suite() != SUITE_AES:
+        pytest.skip("this processor has no AES instructions")
+    if not has_aes:
+        without_aes(monkeypatch)
+    ring, origin = fixed(suite)
+    opener, body = cipher.SealOpener(ring, origin), bytes.fromhex(SEALED[suite])
+    assert opener.open(COUNTER, HEAD, body) == PAYLOAD
+    assert opener.open(COUNTER + 1, HEAD, body) is None
+    assert opener.open(COUNTER, HEAD + b"x", body) is None
+    for at in range(len(body)):
+        assert opener.open(COUNTER, HEAD, body[:at]) is None
+        assert opener.open(COUNTER, HEAD, body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]) is None
+
+
+@pytest.mark.parametrize("suite", SEALED)
+def test_what_is_sealed_is_what_it_was(suite: int) -> None:
+    if suite == SUITE_AES and preferred_suite() != SUITE_AES:
+        pytest.skip("this processor has no AES instructions")
+    assert cipher.Sealer(*fixed(suite)).seal(COUNTER, HEAD, PAYLOAD).hex() == SEALED[suite]
+
+
+@given(st.sampled_from(sorted(SEALED)), st.binary(max_size=600), st.binary(max_size=80), st.integers(1, 2**64 - 1))
+def test_another_library_reads_and_writes_the_same(suite: int, payload: bytes, head: bytes, counter: int) -> None:
+    if suite == SUITE_AES and preferred_suite() != SUITE_AES:
+        return
+    sealer, other = cipher.Sealer(*fixed(suite)), AESGCM if suite == SUITE_AES else ChaCha20Poly1305
+    ring, origin = fixed(suite)
+    nonce = bytes(4) + counter.to_bytes(8, "little")
+    body = other(ring.key(origin)).encrypt(nonce, payload, head)
+    assert sealer.seal(counter, head, payload) == body
+    assert sealer.open(counter, head, body) == payload
+
+
+RFC_5869 = [
+    (
+        "0b" * 22,
+        "000102030405060708090a0b0c",
+        "f0f1f2f3f4f5f6f7f8f9",
+        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf",
+    ),
+    (
+        bytes(range(0x00, 0x50)).hex(),
+        bytes(range(0x60, 0xB0)).hex(),
+        bytes(range(0xB0, 0x100)).hex(),
+        "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c",
+    ),
+    ("0b" * 22, "", "", "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"),
+]
+"""RFC 5869, appendix A.1 to A.3: secret, salt, info, the first 32 bytes of the output."""
+
+
+@pytest.mark.parametrize(("secret", "salt", "info", "output"), RFC_5869)
+def test_the_derivation_is_rfc_5869(secret: str, salt: str, info: str, output: str) -> None:
+    assert derive(bytes.fromhex(secret), bytes.fromhex(salt), bytes.fromhex(info)).hex() == output
+
+
+@given(st.binary(min_size=1, max_size=64), st.binary(max_size=100), st.binary(max_size=100))
+def test_the_derivation_is_another_library_s(secret: bytes, salt: bytes, info: bytes) -> None:
+    assert derive(secret, salt, info) == HKDF(SHA256(), 32, salt or None, info).derive(secret)
 
 
 def test_keys_are_apart() -> None:

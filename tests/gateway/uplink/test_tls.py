@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from gateway.uplink import errors
+from gateway.uplink.certificates import read_certificates
 from gateway.uplink.identity import TlsFiles
-from gateway.uplink.tls import Broker, Witness, connect, parse_broker
+from gateway.uplink.tls import Broker, Witness, check_server, connect, parse_broker
 from simulators.central.lab_ca import CLIENT, SERVER, LabAuthority, Pair
 from tests.gateway.uplink.tls_server import Server, server_context
 
@@ -204,6 +205,21 @@ def test_network_failures_have_their_own_sentences(files: TlsFiles) -> None:
         dial(port, files, "no-such-name.invalid")
     with pytest.raises(errors.BrokerUnreachable):
         dial(port, files, "255.255.255.255")
+
+
+def test_the_second_fence_holds_alone(authority: LabAuthority) -> None:
+    """What OpenSSL refuses before as well."""
+    where, witness = Broker("localhost", 1), Witness()
+    ours = read_certificates(authority.gateway(GATEWAY).certificate.read_bytes())[0]
+    plain = authority.issue("plain", GATEWAY, purposes=CLIENT)
+    witness.leaf = read_certificates(plain.certificate.read_bytes())[0]
+    with pytest.raises(errors.ServerWrongPurpose):
+        check_server(witness, ours, where)
+    with pytest.raises(errors.ServerIsGateway):
+        check_server(witness, witness.leaf, where)  # ours, though it does not say that it is a box's
+    witness.leaf = ours
+    with pytest.raises(errors.ServerIsGateway):
+        check_server(witness, read_certificates(plain.certificate.read_bytes())[0], where)
 
 
 def test_a_python_that_cannot_see_the_handshake_connects_to_nothing(
