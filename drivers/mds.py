@@ -81,7 +81,9 @@ class Mds:
         seen: list[AnyObservation] = []
         for code, alert in before.items():
             if code not in active:
-                seen.append(msgspec.structs.replace(alert, presence="off", mds=self.name, device_time=self.device_time))
+                seen.append(
+                    msgspec.structs.replace(alert, presence="off", mds=self.name, device_time=self.device_time)
+                )
         for code, alert in active.items():
             if code not in before or _timeless(before[code]) != _timeless(alert):
                 seen.append(msgspec.structs.replace(alert, mds=self.name))

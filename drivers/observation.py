@@ -58,6 +58,8 @@ class Observation(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     validity: Validity
     reason: str = ""
     """Why the value is not plainly valid, e.g. `sensor_off`, `line_noise`, `step`, `implausible`."""
+    mds: str = ""
+    """The medical device system, on a line that carries several, by its slot: e.g. `11`; empty: the line's own."""
     device_time: str = ""
     """The device's own time, as sent."""
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from drivers.contract import Output
 from drivers.observation import AnyObservation, Enumeration, Numeric, Result, Waveform
-from drivers.profile import Metric, Profile
+from drivers.profile import Profile
 
 WINDOW_FRAMES = 300
 WINDOW_S = 300.0
@@ -62,7 +62,8 @@ class Gate:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._line = LineQuality()
-        self._last: dict[str, _Last] = {}
+        self._last: dict[tuple[str, str], _Last] = {}
+        """By MDS and code: two pumps of one rack are no step."""
 
     @property
     def rejected_share(self) -> float:
@@ -98,17 +99,17 @@ class Gate:
         low, high = metric.range
         if (low is not None and value < low) or (high is not None and value > high):
             return _questionable(seen, "implausible")
-        if metric.step is not None and self._is_jump(metric, metric.step, value, now):
+        if metric.step is not None and self._is_jump((seen.mds, metric.code), metric.step, value, now):
             return _questionable(seen, "step")
         return seen
 
-    def _is_jump(self, metric: Metric, step: Decimal, value: Decimal, now: float) -> bool:
-        last = self._last.get(metric.code)
+    def _is_jump(self, key: tuple[str, str], step: Decimal, value: Decimal, now: float) -> bool:
+        last = self._last.get(key)
         if last is None or now - last.at > STEP_MEMORY_S or abs(value - last.value) <= step:
-            self._last[metric.code] = _Last(value, now)
+            self._last[key] = _Last(value, now)
             return False
         if last.candidate is not None and abs(value - last.candidate) <= step:
-            self._last[metric.code] = _Last(value, now)
+            self._last[key] = _Last(value, now)
             return False
         last.candidate = value
         return True

@@ -70,6 +70,8 @@ class Board:
         text = describe(seen, self._labels.get(seen.device, {}).get(code, code))
         if not text:
             return
+        if seen.mds:  # two pumps of one rack have the same codes
+            code, text = f"{seen.mds} {code}", f"{seen.mds}  {text}"
         values = self._values.setdefault(seen.device, {})
         values.pop(code, None)  # the newest stands last
         values[code] = _Shown(text, is_live=not isinstance(seen, Result))

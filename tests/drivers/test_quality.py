@@ -296,6 +296,14 @@ def test_each_metric_steps_by_itself() -> None:
     assert one(gate, numeric("51.0", "FLOW", "L/min"), 2).reason == "step"
 
 
+def test_each_pump_of_a_rack_steps_by_itself() -> None:
+    gate = Gate(PROFILE)
+    for now in (0.0, 1.0):
+        for mds, value in (("", "5"), ("11", "50"), ("12", "95")):
+            assert one(gate, msgspec.structs.replace(numeric(value), mds=mds), now).validity == "valid"
+    assert one(gate, msgspec.structs.replace(numeric("95"), mds="11"), 2.0).reason == "step"
+
+
 def test_a_value_under_noise_is_not_something_to_jump_from() -> None:
     """What a bad line said is not believed later either."""
     gate = line(0, 4)

@@ -151,6 +151,14 @@ def test_commit_then_speak(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.state.connection == "connected"
 
 
+def test_a_pump_that_leaves_its_rack_is_not_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Device(connection="disconnected", validity="valid", mds="11")
+    script = Script({b"frame": Output(observations=(SEEN, gone), frames=1)})
+    _, sink, device, _ = play(monkeypatch, script, [b"frame"])
+    assert sink.kept[1].mds == "11"
+    assert device.state.connection == "connected"
+
+
 def test_a_refused_commit_sends_the_refusal_and_never_the_acknowledgement(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Script({b"frame": Output(observations=(SEEN,), send=ACK, refusal=NAK)})
     log, _, _, journal = play(monkeypatch, script, [b"frame"], refuse=1)
@@ -158,6 +166,17 @@ def test_a_refused_commit_sends_the_refusal_and_never_the_acknowledgement(monkey
     assert "CommitRefused" in journal
     log, _, _, _ = play(monkeypatch, script, [b"frame", b"frame"], refuse=1)
     assert log == [NAK, ["Device"], ACK, "released"]
+
+
+def test_an_acknowledgement_that_needs_a_pause_is_not_said_by_a_driver_whose_block_was_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The observations come with `refusal` and no `send`; the ACK comes with a later wake-up, or never."""
+    script = Script({b"frame": Output(observations=(SEEN,), refusal=NAK), b"later": Output(send=ACK)})
+    log, _, _, _ = play(monkeypatch, script, [b"frame", b"later"])
+    assert log == [["Device"], ACK, "released"]
+    log, _, _, _ = play(monkeypatch, script, [b"frame"], refuse=1)
+    assert log == [NAK, "released"]
 
 
 def test_a_disk_that_refuses_neither_starts_a_polling_driver_again_nor_loses_its_events(

@@ -80,6 +80,27 @@ def test_the_last_value_of_a_dead_link_is_gone_and_a_result_stays() -> None:
     assert "5.4" in capture.get()
 
 
+def test_two_pumps_of_one_rack_stand_beside_each_other() -> None:
+    board = Board({})
+    board.take(Seen(status=STATUS))
+    for mds, rate in (("11", "5.00"), ("12", "7.50")):
+        value = Numeric(
+            device="vent",
+            value=Decimal(rate),
+            unit="mL/h",
+            validity="valid",
+            category="measurement",
+            vendor=Vendor("INRT", rate),
+            mds=mds,
+        )
+        board.take(Seen(observation=value))
+    console = Console(width=100, height=30, force_terminal=False)
+    with console.capture() as capture:
+        console.print(board.render(30))
+    assert "11  5.00 mL/h" in capture.get()
+    assert "12  7.50 mL/h" in capture.get()
+
+
 def test_a_narrow_column_cuts_the_name_and_never_the_doubt() -> None:
     doubted = Numeric(
         device="v",
