@@ -1,7 +1,7 @@
 # The commands of this project. `make help` lists them.
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo check test torture bench docs lock translations
+.PHONY: help demo check test torture bench docs matrix lock translations
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
@@ -33,10 +33,15 @@ bench: ## the delivery figures of the design, beside their targets; bench/report
 	tools/setup.sh test
 	$(PYTHON) -m bench $(ARGS)
 
-docs: ## write what is generated: parts of the drivers' READMEs, AsyncAPI and JSON Schema of docs/platform
+docs: ## write what is generated: parts of the drivers' READMEs, docs/supported-devices.md, docs/platform
 	tools/setup.sh check
 	$(PYTHON) -m tools.metrics_table
 	$(PYTHON) -m tools.platform_contract
+	$(PYTHON) -m tools.matrix
+
+matrix: ## docs/supported-devices.md from the profiles: vendor, models, evidence, connection, what is known
+	tools/setup.sh check
+	$(PYTHON) -m tools.matrix
 
 translations: ## new sentences into the French catalogue, then compile it
 	tools/setup.sh check

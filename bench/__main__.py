@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import cards, line, loss, machine, ward, wire
+from bench import cards, drivers, line, loss, machine, ward, wire
 from bench.rows import failures, table
 from tests.gateway.uplink.monitor_frames import MONITORS, SECONDS, WAVES, sample_frames, wave_frame
 
@@ -96,6 +96,12 @@ def _loss(folder: Path) -> Figures:
     }
 
 
+def _drivers(_folder: Path) -> Figures:
+    found = drivers.measure()
+    shares = {f"x_driver_cpu_percent_{name}": share for name, share in found.items()}
+    return {"driver_cpu_percent": max(found.values()), **shares}
+
+
 def _machine(folder: Path) -> Figures:
     return {
         "x_machine_flushes_per_s": machine.flushes_per_s(folder),
@@ -110,6 +116,7 @@ PARTS: dict[str, Callable[[Path], Figures]] = {
     "ward": _ward,
     "wire": _wire,
     "loss": _loss,
+    "drivers": _drivers,
 }
 
 

@@ -5,20 +5,28 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import tomli
 from msgspec import Struct
 
 from drivers.contract import Driver
-from drivers.profile import Profile, Protocol
+from drivers.profile import Metric, Profile, Protocol
 from drivers.registers.mapfile import read_map
 
 DRIVERS = {
     "astm": "AstmDriver",
+    "bbraun_bcc": "BbraunBccDriver",
     "draeger_medibus": "MedibusDriver",
+    "fresenius_agilia": "FreseniusAgiliaDriver",
+    "hamilton_g5": "HamiltonG5Driver",
+    "ohmeda_com": "OhmedaComDriver",
+    "puritan_bennett": "PuritanBennettDriver",
     "registers": "RegistersDriver",
+    "respironics_v60": "RespironicsV60Driver",
+    "servo_cie": "ServoCieDriver",
+    "servo_sci": "ServoSciDriver",
 }
 """Driver name (its folder, with a module `driver`) to its class, whose `Options` is a msgspec struct."""
 
@@ -31,15 +39,69 @@ class UnknownName(LookupError):
         self.kind, self.name, self.known = kind, name, known
 
 
+_T = TypeVar("_T")
+
+Rows = Mapping[str, tuple[Metric, ...]]
+"""`[rows]` of a profile.toml: groups of metric rows by name, for the profiles that `use` them."""
+
+
 class _ProfileFile(Struct, frozen=True, forbid_unknown_fields=True):
     driver: Protocol
+    rows: dict[str, Any] = {}
     profile: dict[str, dict[str, Any]] = {}
 
 
-def read_profile(name: str, driver: str, protocol: Protocol, table: Mapping[str, Any]) -> Profile:
-    """One profile out of parsed TOML. Raises `msgspec.ValidationError`, whose path names the key."""
-    profile = msgspec.convert(table, Profile)
-    return msgspec.structs.replace(profile, name=name, driver=driver, protocol=protocol)
+def read_rows(driver: str, groups: Mapping[str, Any]) -> Rows:
+    """The shared rows out of parsed TOML. Raises `msgspec.ValidationError` that names file, group and key."""
+    return {
+        name: _convert(f"{driver}/profile.toml: rows.{name}", rows, tuple[Metric, ...])
+        for name, rows in groups.items()
+    }
+
+
+def read_profile(
+    name: str, driver: str, protocol: Protocol, table: Mapping[str, Any], rows: Rows | None = None
+) -> Profile:
+    """One profile out of parsed TOML, with the shared `rows` it uses.
+
+    Raises `msgspec.ValidationError` that names file, profile and key.
+    """
+    where = f"{driver}/profile.toml: profile.{name}"
+    profile = _convert(where, table, Profile)
+    metric = _with_shared(where, profile, rows or {})
+    return msgspec.structs.replace(
+        profile, name=name, driver=driver, protocol=protocol, metric=metric, use=(), without=()
+    )
+
+
+def _convert(where: str, table: Any, kind: type[_T]) -> _T:
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(f"{where}: {error}") from error
+
+
+def _with_shared(where: str, profile: Profile, rows: Rows) -> tuple[Metric, ...]:
+    """The rows of the groups in the order of `use`, then the profile's own; no code may come from two places.
+
+    Nothing is overridden in silence: a row that is wrong for this device is named in `without`, and the right one
+    stands in the profile. So what a reader sees in one group is what each of its users publishes.
+    """
+    for name in profile.use:
+        if name not in rows:
+            raise msgspec.ValidationError(f"{where}.use: no rows named {name!r}; there are: {', '.join(rows)}")
+    shared = [(f"rows.{name}", metric) for name in profile.use for metric in rows[name]]
+    absent = set(profile.without) - {metric.code for _, metric in shared}
+    if absent:
+        raise msgspec.ValidationError(f"{where}.without: no row of `use` has the code {', '.join(sorted(absent))}")
+    kept = [(place, metric) for place, metric in shared if metric.code not in profile.without]
+    first: dict[str, str] = {}
+    for place, metric in (*kept, *(("metric", metric) for metric in profile.metric)):
+        if metric.code in first:
+            places = f"in {first[metric.code]} and in {place}"
+            raise msgspec.ValidationError(f"{where}: code {metric.code} stands twice, {places}")
+        first[metric.code] = place
+    return (*(metric for _, metric in kept), *profile.metric)
 
 
 @cache
@@ -54,7 +116,8 @@ def _profile_file(driver: str) -> _ProfileFile:
 def profiles(driver: str) -> dict[str, Profile]:
     """All profiles of a driver by name, sorted. Raises `UnknownName`."""
     file = _profile_file(driver)
-    known = {name: read_profile(name, driver, file.driver, table) for name, table in file.profile.items()}
+    rows = read_rows(driver, file.rows)
+    known = {name: read_profile(name, driver, file.driver, table, rows) for name, table in file.profile.items()}
     maps = (Path(__file__).parent / driver / "maps").glob("*.toml")
     known |= {path.stem: load_map(path) for path in maps}
     return dict(sorted(known.items()))

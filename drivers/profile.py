@@ -2,6 +2,17 @@
 
 A driver's folder has one `profile.toml`: `[driver]` for the protocol and one `[profile.<name>]` for each device
 family. `maps/<name>.toml`, where a driver has them (registers), each hold one profile more in the same shape.
+
+Metric rows that several families share stand once, as groups in `[rows]`. A profile names the groups that are right
+for it in `use`; its own rows follow in `metric`. A row of a group that is wrong for one family is named in `without`.
+A code that would come from two places is refused, so that no unit is overridden in silence:
+
+    [rows]
+    every = [{ code = "24.78", name = "peep", unit = "mbar" }, { code = "24.82", name = "vt", unit = "L" }]
+    [profile.savina]
+    use = ["every"]
+    without = ["24.82"]
+    metric = [{ code = "24.88", name = "vt", unit = "mL" }]
 """
 
 import re
@@ -53,6 +64,8 @@ class Protocol(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The driver asks; bytes that cannot be verified in answer end the sending until a good frame comes."""
     answers_only: bool = False
     """It never speaks unasked: after bytes that could not be verified the box must be the one to try again."""
+    checksum: bool = True
+    """Its frames carry one. Without it a flipped bit inside the digits of a value cannot be seen in that frame."""
     max_frame_bytes: int
     stale_after_s: float = 0.0
     """Silence longer than this makes the device stale; 0 where the protocol is silent by nature (a laboratory)."""
@@ -185,6 +198,11 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dic
     """Default line settings as the document gives them, `19200 8E1`; empty where the device sets them."""
     modem: ModemLines = ModemLines()
     metric: tuple[Metric, ...] = ()
+    """In the file its own rows; once read, those of `use` before them."""
+    use: tuple[str, ...] = ()
+    """Groups of `[rows]`, in order; empty once read."""
+    without: tuple[str, ...] = ()
+    """Codes of those groups that this family does not have, or has otherwise; empty once read."""
     options: dict[str, Any] = {}
     """Engine options this profile fixes, e.g. which codes to poll; keys are the driver's own."""
     allow: tuple[Allowed, ...] = ()

@@ -7,10 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from simulators.central.broker import Mosquitto, find_mosquitto, free_port
+from provisioning.stations import EVERYTHING, GROUPS, Station
+from simulators.central.broker import Mosquitto, find_mosquitto
 from simulators.central.lab_ca import LabAuthority
 
 GATEWAY, SITE = "gw-demo", "lab"
@@ -32,35 +34,6 @@ tls = {{ ca = "{ca}", certificate = "{certificate}", key = "{key}" }}
 [spool]
 path = "spool"
 """
-DEVICES = """
-[[device]]
-name = "rea-lit4-vent"
-place = "REA/lit-4"
-driver = "draeger_medibus"
-profile = "evita_4"
-port = "serial:{vent}"
-line = "19200 8E1"
-mode = "test"
-first_trial = "no_patient"
-options = {{ curves = ["00", "01"] }}
-
-[[device]]
-name = "labo-biochimie"
-place = "LABO"
-driver = "astm"
-profile = "erba_xl"
-port = "tcp-listen:127.0.0.1:{labo}"
-mode = "test"
-
-[[device]]
-name = "groupe-electrogene"
-place = "TECHNIQUE"
-driver = "registers"
-profile = "dse_73xx"
-port = "modbus-tcp:127.0.0.1:{genset}"
-mode = "test"
-options = {{ unit = 10 }}
-"""
 
 
 class Ledger(NamedTuple):
@@ -74,14 +47,14 @@ class Ledger(NamedTuple):
 class Lab:
     """Starts the parts, cuts and mends them, and reads the ledger at the end."""
 
-    def __init__(self, folder: Path, language: str) -> None:
+    def __init__(self, folder: Path, language: str, stations: Sequence[Station] = GROUPS[EVERYTHING]) -> None:
         self.folder = folder
         self.authority = LabAuthority(folder / "pki")
         self._gateway = self.authority.gateway(GATEWAY)
         self._consumer = self.authority.consumer()
         self.broker = Mosquitto(folder / "broker", self.authority)
-        self._line = folder / "ventilator"
-        self.ports = {"vent": str(self._line), "labo": str(free_port()), "genset": str(free_port())}
+        self.stations = {station.name: station for station in stations}
+        self._ports = {station.name: station.place(folder) for station in stations}
         self._language = language
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -89,12 +62,12 @@ class Lab:
         """Broker, platform, devices, agent, in the order in which nothing waits long."""
         self.broker.start()
         self.start_consumer()
-        for name in ("ventilator", "analyzer", "genset"):
+        for name in self.stations:
             self.plug(name)
         self.start_agent()
 
-    def write_config(self, devices: str = DEVICES) -> Path:
-        """The agent's configuration, with these devices."""
+    def write_config(self, devices: str | None = None) -> Path:
+        """The agent's configuration, with the lab's devices or these."""
         text = CONFIG.format(
             gateway=GATEWAY,
             site=SITE,
@@ -106,7 +79,9 @@ class Lab:
             ack_key=self.authority.ack_key(),
         )
         file = self.folder / "jisr.toml"
-        file.write_text(text + devices.format(**self.ports), encoding="utf-8")
+        if devices is None:
+            devices = "".join(each.config.format(port=self._ports[name]) for name, each in self.stations.items())
+        file.write_text(text + devices, encoding="utf-8")
         return file
 
     def start_consumer(self) -> None:
@@ -125,22 +100,13 @@ class Lab:
 
     def plug(self, name: str) -> None:
         """A simulated device comes up."""
-        where = {
-            "ventilator": ("draeger_medibus", f"--pty={self.ports['vent']}", "--option=period_s=0.2"),
-            "analyzer": (
-                "astm",
-                f"--connect=127.0.0.1:{self.ports['labo']}",
-                "--option=profile=erba_xl",
-                "--option=every_s=1",
-            ),
-            "genset": ("registers", f"--listen=127.0.0.1:{self.ports['genset']}"),
-        }[name]
-        self._spawn(name, "simulate", *where)
+        self._spawn(name, "simulate", *self.stations[name].words(self._ports[name]))
 
     def pull(self, name: str) -> None:
         """Its cable is pulled: the other end is gone at once, with no goodbye."""
         self._kill(name)
-        self._line.unlink(missing_ok=True)
+        if self.stations[name].way == "pty":
+            Path(self._ports[name]).unlink(missing_ok=True)
 
     def start_agent(self) -> None:
         """The real agent, by its real command."""
@@ -191,7 +157,7 @@ class Lab:
 
     def close(self) -> None:
         """End every process that is still there."""
-        for name in ("agent", "ventilator", "analyzer", "genset", "consumer"):
+        for name in ("agent", *self.stations, "consumer"):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._terminate(name)
             self._kill(name)

@@ -32,7 +32,6 @@ from drivers.draeger_medibus.realtime import PREFIX, Realtime
 from drivers.draeger_medibus.records import (
     MEASURED_WIDTH,
     SETTING_WIDTH,
-    CurveConfig,
     Identity,
     parse_alarms,
     parse_clock,
@@ -41,13 +40,17 @@ from drivers.draeger_medibus.records import (
     parse_texts,
     parse_values,
 )
+from drivers.mds import Mds
 from drivers.observation import AnyObservation
-from drivers.profile import Profile
+from drivers.profile import Metric, Profile
 
 _DO_NOT_SEND = re.compile(r"(\S+).* ([0-9]{2}\.[0-9]{2})-([0-9]{2}\.[0-9]{2}):")
 """An entry of `do_not_send`: the name's first word, the lowest and the highest revision, a colon, the reason."""
 _WIDTHS = {**dict.fromkeys((0x24, 0x25, 0x26, 0x2B, 0x2C, 0x2D), MEASURED_WIDTH), 0x29: SETTING_WIDTH}
+_OF_THE_BREATH = (0x24, 0x2B)
 _ALARMS = (0x27, 0x2E)
+_ARGUMENTS_SINCE = "03.00"
+"""Devices of an older MEDIBUS must not be sent commands with arguments."""
 _CLOCK, _TEXTS, _DEVICE_SPECIFIC = 0x28, 0x2A, 0x6A
 _ACKNOWLEDGEMENTS = frozenset(
     (
@@ -70,7 +73,8 @@ class MedibusDriver:
         self._demultiplexer = Demultiplexer()
         self._link = medibus.Link(options)
         self._realtime = Realtime()
-        self._observer = Observer(profile, has_standby="2E" in options.plan)
+        self._mds = Mds()
+        self._observer = Observer(profile, self._mds, options.plan)
         self._stale_after_s = profile.protocol.stale_after_s
         self._now = self._last_frame = self._last_fast = 0.0
         self._is_forbidden = False
@@ -114,14 +118,14 @@ class MedibusDriver:
         if now >= self._link.last_heard + medibus.IDLE_S and self._demultiplexer.is_inside:
             self._faults += self._demultiplexer.drop()
         if now >= self._last_fast + medibus.IDLE_S:
-            self._observations += self._realtime.flush(self._observer.device_time)
+            self._observations += self._realtime.flush(self._mds.device_time)
         return self._finish(now)
 
     def stop(self, now: float) -> Output:
         """STOP, so that the ventilator does not tell the nurse of a broken link."""
         self._link.stop()
         self._has_left = True
-        self._observations += self._realtime.flush(self._observer.device_time)
+        self._observations += self._realtime.flush(self._mds.device_time)
         self._observations += self._observer.link("disconnected", "stopped")
         return self._finish(now)
 
@@ -142,7 +146,7 @@ class MedibusDriver:
 
     def _wake_at(self) -> float | None:
         due = [at for at in (self._link.wake_at(),) if at is not None]
-        if self._stale_after_s and self._observer.connection != "stale" and not self._has_left:
+        if self._stale_after_s and self._mds.connection != "stale" and not self._has_left:
             due.append(self._last_frame + self._stale_after_s)
         if self._realtime.has_samples:
             due.append(self._last_fast + medibus.IDLE_S)
@@ -152,7 +156,7 @@ class MedibusDriver:
         match item:
             case FastBytes():
                 self._last_fast = self._now
-                waves, faults = self._realtime.feed(item.data, self._observer.device_time)
+                waves, faults = self._realtime.feed(item.data, self._mds.device_time)
                 self._observations += waves
                 self._faults += faults
             case Response():
@@ -182,7 +186,7 @@ class MedibusDriver:
         if command.code in (medibus.ICC, medibus.CURVES_CHANGED):
             self._forget_configuration()
         elif command.code == medibus.TIME_CHANGED:
-            self._observer.device_time = ""
+            self._mds.device_time = ""
         elif command.code == medibus.STOP:
             self._observations += self._observer.link("disconnected", "device_stopped")
 
@@ -200,14 +204,16 @@ class MedibusDriver:
 
     def _forget_configuration(self) -> None:
         """An ICC voids what was configured on either side; the device's clock is read anew."""
-        self._observations += self._realtime.forget(self._observer.device_time)
-        self._observer.device_time = ""
+        self._observations += self._realtime.forget(self._mds.device_time)
+        self._mds.device_time = ""
 
     def _read_values(self, response: Response) -> bool:
         records = parse_values(response.data, _WIDTHS[response.echo])
         if records is None:
             return False
         self._verified()
+        if response.echo in _OF_THE_BREATH:  # the curves up to here and the values of the breath: one time
+            self._observations += self._realtime.flush(self._mds.device_time)
         self._observations += self._observer.values(response.echo, records)
         return True
 
@@ -245,25 +251,27 @@ class MedibusDriver:
     def _read_clock(self, response: Response) -> bool:
         """A device without a clock answers with the empty echo."""
         told = parse_clock(response.data) if response.data else ""
-        self._observer.device_time = told or ""
+        self._mds.device_time = told or ""
         if told is None:
             return False
         self._verified()
         return True
 
     def _read_identity(self, response: Response) -> bool:
-        if not response.data:
-            return self._read_nothing(response)
-        identity = parse_identity(response.data)
-        if identity is None:
+        identity = parse_identity(response.data) if response.data else None
+        if response.data and identity is None:
             return False
         self._verified()
-        is_right = not self._options.ids or identity.id in self._options.ids
+        told = identity.id if identity else ""
+        is_right = not self._options.ids or told in self._options.ids
         if not is_right:
-            self._faults.append(Fault("wrong_device", identity.id))
-        if self._must_not_be_asked(identity):
+            self._faults.append(Fault("wrong_device", told) if told else Fault("no_identification"))
+            self._observations += self._realtime.forget(self._mds.device_time)
+        if identity and self._must_not_be_asked(identity):
             self._is_forbidden = True
-            self._faults.append(Fault("do_not_send", identity.id))
+            self._faults.append(Fault("do_not_send", told))
+        if identity and identity.medibus.replace(" ", "0") < _ARGUMENTS_SINCE:
+            self._link.ask_plainly()
         self._observations += self._observer.identify(identity, is_right=is_right)
         return True
 
@@ -281,16 +289,14 @@ class MedibusDriver:
         if configs is None:
             return False
         self._verified()
-        by_code = {config.code: config for config in configs}
-        wanted = [code for code in self._options.curve_codes if self._is_known_curve(code, by_code)]
-        rows = [(self._observer.metric(PREFIX + code), by_code[code]) for code in wanted]
-        self._observations += self._realtime.flush(self._observer.device_time)
-        self._realtime.configure([(metric, config) for metric, config in rows if metric is not None])
+        offered = {config.code: config for config in configs}
+        wanted = [code for code in self._options.curve_codes if code in offered]
+        self._faults += [Fault("curve_unavailable", c) for c in self._options.curve_codes if c not in offered]
+        self._observations += self._realtime.flush(self._mds.device_time)
+        self._realtime.configure([(self._curve(code), offered[code]) for code in wanted])
         self._link.configure_curves(wanted)
         return True
 
-    def _is_known_curve(self, code: str, offered: dict[str, CurveConfig]) -> bool:
-        if code in offered and self._observer.metric(PREFIX + code) is not None:
-            return True
-        self._faults.append(Fault("curve_unavailable", code))
-        return False
+    def _curve(self, code: str) -> Metric:
+        """The profile's row, or none but the vendor's code: its samples are then published as counted."""
+        return self._observer.metric(PREFIX + code) or Metric(code=PREFIX + code, kind="waveform")

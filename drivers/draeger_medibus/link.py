@@ -40,6 +40,9 @@ COMMANDS, COMMANDS_S = 400, 60.0
 ANSWERS, ANSWERS_S = 6, 3.0
 """Most answers to the device's own commands within 3 s; one that asks more often is not answered."""
 
+_WITH_ARGUMENT = (CONFIGURE, CURVES, CONFIGURE_CURVES)
+"""And 53H, which asks for nothing but what 54H would configure."""
+
 
 class Link:
     """State of one link. `take()` gives what is to be sent, `wake_at()` when time alone changes something."""
@@ -81,6 +84,8 @@ class Link:
         self._settled_at = 0.0
         self._streams = 0
         self._enable_at = 0.0
+        self._is_plain = False
+        """The device must not be sent commands with arguments."""
 
     def start(self, now: float) -> None:
         """The port has just opened: call the device at once."""
@@ -129,7 +134,7 @@ class Link:
             self._call_at(now + ICC_BUSY_S)
         elif command.code == TIME_CHANGED and "28" in self._due:
             self._due["28"] = now
-        elif command.code == CURVES_CHANGED and self._options.curve_codes and self.is_up:
+        elif command.code == CURVES_CHANGED and self._options.curve_codes and self.is_up and not self._is_plain:
             self._streams = 0
             self._setup.append(Command(CURVES))
 
@@ -184,10 +189,17 @@ class Link:
 
     def configure_curves(self, codes: Sequence[str]) -> None:
         """Ask for these streams, in this order, each sample (multiplier 01)."""
-        if codes and self.is_up:
+        if codes and self.is_up and not self._is_plain:
             self._streams = len(codes)
             self._enable_at = float("inf")
             self._setup.append(Command(CONFIGURE_CURVES, b"".join(code.encode("ascii") + b"01" for code in codes)))
+
+    def ask_plainly(self) -> None:
+        """An old device: nothing with an argument is asked of it until the link begins anew."""
+        self._is_plain = True
+        self._setup = deque(command for command in self._setup if command.code not in _WITH_ARGUMENT)
+        self._due = {item: due for item, due in self._due.items() if len(item) == len("24")}
+        self.faults.append(Fault("no_arguments"))
 
     def _initialise(self, now: float) -> None:
         """An ICC, or the answer to ours, came: the link is up, and the device has forgotten all configuration."""

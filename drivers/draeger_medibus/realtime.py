@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from decimal import Context, Decimal
 
+import msgspec
+
 from drivers.contract import Fault
 from drivers.draeger_medibus.records import CurveConfig
 from drivers.observation import Mark, Vendor, Waveform
@@ -59,28 +61,38 @@ class _Curve:
             self._marks.append(Mark(len(self._samples), event))
 
     def take(self, device_time: str) -> Waveform:
-        """The samples so far as one waveform."""
+        """The samples so far as one waveform; a mark behind the last of them belongs to the next."""
+        size, start = len(self._samples), self._start
+        wave = self._waveform(device_time, start, tuple(mark for mark in self._marks if mark.at < size))
+        self._start += size
+        self._marks = [Mark(0, mark.event) for mark in self._marks if mark.at == size]
+        self._samples = []
+        return wave
+
+    def _waveform(self, device_time: str, start: int, marks: tuple[Mark, ...]) -> Waveform:
+        """With a unit: scaled as the device told. Without: counts, and the text is what the device told of them."""
         config, metric = self.config, self._metric
-        samples, marks, start = tuple(self._samples), tuple(self._marks), self._start
-        self._start += len(samples)
-        self._samples, self._marks = [], []
-        has_any = any(sample is not None for sample in samples)
-        return Waveform(
+        is_scaled = bool(metric.unit)
+        scale = _EXACT.divide(Decimal(config.high - config.low), Decimal(config.maxbin))
+        wave = Waveform(
             metric=metric.mdc,
             code=metric.mdc_code,
-            vendor=Vendor(metric.code),
-            validity="valid" if has_any else "not_available",
-            reason="" if has_any else "missing",
+            vendor=Vendor(metric.code, "" if is_scaled else config.text),
+            validity="valid" if is_scaled else "questionable",
+            reason="" if is_scaled else "unit_unknown",
             device_time=device_time,
-            samples=samples,
+            samples=tuple(self._samples),
             interval_us=config.interval_us,
-            scale=_EXACT.divide(Decimal(config.high - config.low), Decimal(config.maxbin)),
-            offset=Decimal(config.low),
+            scale=scale if is_scaled else Decimal(1),
+            offset=Decimal(config.low if is_scaled else 0),
             unit=metric.unit,
             category=metric.category,
             start=start,
             marks=marks,
         )
+        if any(sample is not None for sample in self._samples):
+            return wave
+        return msgspec.structs.replace(wave, validity="not_available", reason="missing")
 
     @property
     def has_samples(self) -> bool:

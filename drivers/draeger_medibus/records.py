@@ -72,6 +72,8 @@ class CurveConfig(Struct, frozen=True):
     low: int
     high: int
     maxbin: int
+    text: str = ""
+    """The record as it was sent."""
 
 
 def number(text: str) -> Decimal | None:
@@ -166,7 +168,7 @@ def parse_curves(data: bytes) -> list[CurveConfig] | None:
         if code is None or len(numbers) != 3 or not _MAXBIN.fullmatch(maxbin):
             return None
         interval_us, low, high = numbers
-        curve = CurveConfig(code, interval_us, low, high, int(maxbin.replace(" ", "0"), 16))
+        curve = CurveConfig(code, interval_us, low, high, int(maxbin.replace(" ", "0"), 16), record)
         if curve.interval_us <= 0 or curve.maxbin <= 0 or curve.low >= curve.high:
             return None
         found.append(curve)

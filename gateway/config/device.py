@@ -32,6 +32,14 @@ DRIVERS = N_("one of {known}; jisr drivers lists them")
 UNKNOWN_PROFILE = N_("driver {driver} has no profile {name}")
 CHOOSE_PROFILE = N_("driver {driver} has several profiles, and {where} names none")
 PROFILES = N_("one of {known}; jisr drivers {driver} lists them")
+A_SKETCH = N_(
+    "profile {profile} of driver {driver} is a sketch: it was written from a document or another program only, and "
+    "has never been seen with a device"
+)
+ACCEPT_SKETCH = N_(
+    "a profile of another tier (jisr drivers {driver} lists them), or accept_sketch = true in {where}, once a person "
+    "has decided to try it and to compare its values with what the device itself shows"
+)
 BROKEN_DRIVER = N_("driver {driver} is not usable in this installation: {detail}")
 INSTALL_AGAIN = N_("an installation that is whole: install Jisr again")
 NO_OWN_MAP = N_("profile {name} is a file, and driver {driver} takes none")
@@ -112,6 +120,7 @@ class DeviceCheck:
         if address:
             self._line(path, raw, good, address, profile, where)
         if profile:
+            self._sketch(path, raw, good, profile, where)
             if address:
                 self._kind(path, good["port"], address, profile)
             this.unit = self._options(path, good, profile, where)
@@ -197,6 +206,17 @@ class DeviceCheck:
         except BROKEN as error:
             self._broken(path, driver, error)
         return None
+
+    def _sketch(
+        self, path: Place, raw: Mapping[str, Any], good: Mapping[str, Any], profile: Profile, where: str
+    ) -> None:
+        """A sketch is used only where a person has said so."""
+        is_told = "accept_sketch" not in good and "accept_sketch" in {*raw, *self._checker.misspelt_in(path)}
+        if profile.tier != "sketch" or good.get("accept_sketch") or is_told:
+            return
+        found = say(A_SKETCH, profile=profile.name, driver=profile.driver)
+        right = say(ACCEPT_SKETCH, driver=profile.driver, where=where)
+        self._checker.add((*path, "profile" if "profile" in raw else "driver"), found, right)
 
     def _no_profile(self, path: Place, driver: str, name: str, known: tuple[str, ...], where: str) -> None:
         right = say(PROFILES, known=listed(known), driver=driver)

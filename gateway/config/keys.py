@@ -71,6 +71,7 @@ FirstTrial = Annotated[
     Meta(description=N_('"no_patient", once a person has made sure that no patient is attached for the first trial')),
 ]
 ListenOnly = Annotated[bool, Meta(description=N_("true or false, without quotation marks"))]
+AcceptSketch = Annotated[bool, Meta(description=N_("true or false, without quotation marks"))]
 Language = Annotated[Literal["fr", "en"], Meta(description=N_('"fr" or "en"'))]
 
 
@@ -133,6 +134,7 @@ class DeviceConfig(Struct, frozen=True, forbid_unknown_fields=True):
     mode: DeviceMode = "real"
     first_trial: FirstTrial = ""
     listen_only: ListenOnly = False
+    accept_sketch: AcceptSketch = False
 
 
 class Keys(Struct, frozen=True, forbid_unknown_fields=True):

@@ -40,6 +40,16 @@ class SomeNeverAsked(JisrError):
     sentence = N_("{device}: if it is one of these, write listen_only = true in its [[device]]: {reason}.")
 
 
+class SketchAccepted(JisrError):
+    """A person has said that a profile nobody has tried may be used."""
+
+    sentence = N_(
+        "{device}: its profile {profile} is a sketch. It was written from a document or another program only, and "
+        "has never been seen with a device. Compare its values with what the device itself shows before anyone "
+        "relies on them."
+    )
+
+
 class BrokerAnswers(JisrError):
     """Law 5 given up."""
 
@@ -87,6 +97,8 @@ def notices_of(config: Keys) -> Iterator[JisrError]:
         yield NoDevice()
     for device in config.device:
         profile = profile_of(device)
+        if profile.tier == "sketch":
+            yield SketchAccepted(device=device.name, profile=profile.name)
         if device.listen_only or not may_ever_send(profile):
             continue
         silence = silence_of(device, profile)

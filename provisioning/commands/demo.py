@@ -20,6 +20,7 @@ from gateway.language import N_, _
 from provisioning.attach import NoAgent, Seen, lines
 from provisioning.lab import Lab
 from provisioning.stage import Stage, drawn
+from provisioning.stations import EVERYTHING, GROUPS
 from simulators.central.broker import find_mosquitto
 
 SHORTEST_S = 10.0
@@ -50,6 +51,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar=_("SECONDS"),
         help=_("how long the devices speak (at least 10)"),
     )
+    parser.add_argument(
+        "--only",
+        choices=tuple(GROUPS),
+        default=EVERYTHING,
+        metavar=_("GROUP"),
+        help=_("which devices: {known}").format(known=", ".join(GROUPS)),
+    )
     parser.add_argument("--json", action="store_true", help=_("no picture; one JSON object at the end"))
     parser.epilog = _("Example: jisr demo --seconds 20 --json")
 
@@ -61,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed window must not leave a broker behind
         signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="jisr-demo-") as folder:
-        lab = Lab(Path(folder), language.current())
+        lab = Lab(Path(folder), language.current(), GROUPS[arguments.only])
         try:
             is_drawn = sys.stdout.isatty() and not arguments.json
             config = load(lab.write_config())
@@ -108,11 +116,12 @@ class _Play:
 
     async def _plot(self) -> None:
         await self._pause(0.25)
-        self._note(_("the ventilator's cable is pulled"))
-        await asyncio.to_thread(self._lab.pull, "ventilator")
+        unlucky = next(iter(self._lab.stations))
+        self._note(_("the cable of {device} is pulled").format(device=unlucky))
+        await asyncio.to_thread(self._lab.pull, unlucky)
         await self._pause(0.2)
         self._note(_("the cable is back"))
-        self._lab.plug("ventilator")
+        self._lab.plug(unlucky)
         await self._pause(0.15)
         self._note(_("the broker is killed (SIGKILL)"))
         await asyncio.to_thread(self._lab.broker.kill)

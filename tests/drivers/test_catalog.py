@@ -74,6 +74,62 @@ def test_a_wrong_profile_names_its_key(table: dict[str, object], path: str) -> N
         catalog.read_profile("x", "astm", protocol, table)
 
 
+ROWS = {
+    "every": [{"code": "24.78", "unit": "mbar"}, {"code": "24.82", "unit": "L"}],
+    "more": [{"code": "24.88", "unit": "mL"}],
+}
+
+
+def read(**keys: object) -> Profile:
+    table = {"vendor": "A", "models": ["x"], "tier": "sketch", **keys}
+    return catalog.read_profile(
+        "p", "d", catalog.profile("astm", "erba_xl").protocol, table, catalog.read_rows("d", ROWS)
+    )
+
+
+def test_shared_rows_come_first_and_in_the_order_they_are_used() -> None:
+    found = read(use=["more", "every"], metric=[{"code": "24.C1", "unit": "Cel"}])
+    assert [(m.code, m.unit) for m in found.metric] == [
+        *(("24.88", "mL"), ("24.78", "mbar"), ("24.82", "L"), ("24.C1", "Cel")),
+    ]
+    assert (found.use, found.without) == ((), ())
+    assert read().metric == ()
+
+
+def test_a_row_that_is_left_out_may_stand_in_the_profile() -> None:
+    found = read(use=["every"], without=["24.82"], metric=[{"code": "24.82", "unit": "mL"}])
+    assert [(m.code, m.unit) for m in found.metric] == [("24.78", "mbar"), ("24.82", "mL")]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"use": ["evry"]}, r"d/profile\.toml: profile\.p\.use: no rows named 'evry'; there are: every, more"),
+        ({"use": "every"}, r"d/profile\.toml: profile\.p: Expected `array`.*\$\.use"),
+        ({"use": ["every"], "without": ["24.88"]}, r"profile\.p\.without: no row of `use` has the code 24\.88"),
+        ({"without": ["24.78"]}, r"profile\.p\.without: no row"),
+        ({"use": ["every", "every"]}, r"profile\.p: code 24\.78 stands twice, in rows\.every and in rows\.every"),
+        ({"use": ["more"], "metric": [{"code": "24.88"}]}, r"24\.88 stands twice, in rows\.more and in metric"),
+        ({"metric": [{"code": "24.88"}, {"code": "24.88"}]}, r"24\.88 stands twice, in metric and in metric"),
+    ],
+)
+def test_shared_rows_that_do_not_fit_name_file_and_key(keys: dict[str, object], message: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=message):
+        read(**keys)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"every": [{"code": "24.78", "unti": "mbar"}]}, r"d/profile\.toml: rows\.every: .*`unti`.*\$\[0\]"),
+        ({"every": {"code": "24.78"}}, r"d/profile\.toml: rows\.every: Expected `array`"),
+    ],
+)
+def test_a_wrong_shared_row_names_its_group(rows: dict[str, object], message: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=message):
+        catalog.read_rows("d", rows)
+
+
 def test_a_rule_is_exact_or_a_template() -> None:
     assert Allowed("esc", hex="1b 2a").regex() == b"\x1b\\*"
     assert Allowed("digits", pattern="[0-9]+").regex() == b"(?:[0-9]+)"

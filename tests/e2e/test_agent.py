@@ -46,9 +46,7 @@ class Box:
     def __init__(self, folder: Path, trial: str = TRIAL) -> None:
         self.lab = Lab(folder, "en")
         self.link = folder / "vent"
-        self.config = self.lab.write_config(
-            VENT.format(vent=self.link, absent=folder / "nothing", trial=trial).replace("{", "{{").replace("}", "}}")
-        )
+        self.config = self.lab.write_config(VENT.format(vent=self.link, absent=folder / "nothing", trial=trial))
         self.simulator = DraegerMedibus(seed=1, options={"period_s": "0.2"})
         self.process: subprocess.Popen[bytes] | None = None
 

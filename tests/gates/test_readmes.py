@@ -7,7 +7,7 @@ import pytest
 
 from drivers import catalog
 from tests.gates.sources import ROOT
-from tools import metrics_table
+from tools import matrix, metrics_table
 
 HEADINGS = [
     "Devices and firmware",
@@ -67,3 +67,7 @@ def test_every_changelog_fragment_has_one_line_or_more() -> None:
 def test_decisions_are_numbered_without_a_hole() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_list_of_supported_devices_is_generated() -> None:
+    assert matrix.PAGE.read_text(encoding="utf-8") == matrix.page(), "run make matrix"

@@ -43,7 +43,7 @@ def test_a_range_is_a_range(profile: Profile) -> None:
     for metric in profile.metric:
         low, high = metric.range
         assert low is None or high is None or low < high, metric.code
-        assert metric.step is None or metric.step > 0, metric.code
+        assert metric.step is None or metric.step >= 0, metric.code
 
 
 def test_rules_can_be_read_and_stand_for_bytes(profile: Profile) -> None:

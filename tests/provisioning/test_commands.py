@@ -241,6 +241,36 @@ def test_check(capsysbinary: Any, tmp_path: Path) -> None:
     assert json.loads(out)["problems"][0]["nearest"] == "profile"
 
 
+SKETCH = """
+[[device]]
+name = "pompes"
+driver = "fresenius_agilia"
+profile = "base_a"
+port = "tcp:127.0.0.1:9"
+listen_only = true
+"""
+
+
+def test_a_sketch_is_refused_until_a_person_accepts_it_and_then_said(capsysbinary: Any, tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    file = tmp_path / "jisr.toml"
+    good = (Path(__file__).parents[2] / "examples" / "jisr.toml").read_text(encoding="utf-8")
+    file.write_text(good + SKETCH, encoding="utf-8")
+    for command in ("check", "run"):
+        code, _, err = run(capsysbinary, "--lang", "en", command, str(file))
+        assert code == 2
+        assert "profile base_a of driver fresenius_agilia is a sketch" in err
+        assert "accept_sketch = true" in err
+    (told,) = json.loads(run(capsysbinary, "check", str(file), "--json")[1])["problems"]
+    assert (good + SKETCH).splitlines()[told["line"] - 1] == 'profile = "base_a"'
+    file.write_text(good + SKETCH + "accept_sketch = true\n", encoding="utf-8")
+    code, out, _ = run(capsysbinary, "--lang", "en", "check", str(file))
+    assert code == 0
+    assert "pompes: its profile base_a is a sketch" in out
+    notices = json.loads(run(capsysbinary, "check", str(file), "--json")[1])["notices"]
+    assert [notice for notice in notices if "sketch" in notice]
+
+
 def test_watch_without_an_agent(capsysbinary: Any, tmp_path: Path) -> None:
     lay_out(tmp_path)
     good = (Path(__file__).parents[2] / "examples" / "jisr.toml").read_text(encoding="utf-8")

@@ -221,6 +221,29 @@ def test_another_device_is_not_read_with_this_ones_units() -> None:
     assert numerics(it)[-1] == ("24.82", Decimal("1.00"), "")
 
 
+def test_the_standby_of_one_device_is_not_that_of_the_next() -> None:
+    it = listen(response(0x2A, b"1E7STANDBY\x03"), response(0x52, b"8250'Savina'03.00:04.00"))
+    assert states(it) == ["unknown", "standby", "unknown", "unknown"]
+    it.rx(response(0x52, b"8240'Evita 4'04.00:04.00"))
+    it.rx(alarm(echo=0x2E))
+    assert states(it)[4:] == ["unknown", "in_use"]
+
+
+def test_what_is_absent_or_unknown_is_said_when_it_changes_not_at_each_poll() -> None:
+    frames = [response(0x24, b"C9 60 EB----"), response(0x24, b"C9 60 EB----"), response(0x24, b"C9 61 EB****")]
+    assert numerics(listen(*frames)) == [
+        *(("24.C9", None, "unit_unknown"), ("24.EB", None, "not_numeric")),
+        *(("24.C9", None, "unit_unknown"), ("24.EB", None, "not_numeric")),
+    ]
+
+
+def test_alarms_of_one_device_are_not_those_of_the_next() -> None:
+    """The name the alarm went on under is the one it goes off under."""
+    it = listen(alarm(b"N10PAW HIGH"), response(0x52, b"8250'Savina'03.00:04.00"), alarm(b"N10PAW HIGH"), alarm())
+    told = [(o.metric, o.presence) for o in it.seen if isinstance(o, Alert)]
+    assert told == [("MDC_EVT_HI_GT_LIM", "on"), ("", "on"), ("", "off")]
+
+
 def test_answers_without_a_layout_are_published_as_sent() -> None:
     it = listen(response(0x6A, b"2\xe9"[:1]), response(0x23, b"N10X"), response(0x22))
     raw = [(o.vendor.code, o.vendor.text) for o in it.seen if isinstance(o, Enumeration) and o.vendor]

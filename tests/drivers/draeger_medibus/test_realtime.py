@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.observation import Mark, Waveform
+from drivers.observation import Mark, Numeric, Vendor, Waveform
 from tests.drivers.draeger_medibus.dialogue import EVITA_4, ICC, ICC_ECHO, NOP, Bench, bench, command, response
 
 CONFIG = b"00   16000-  10  10037006   16000-  20  100460"
@@ -89,9 +89,67 @@ def test_breath_marks() -> None:
 
 def test_marks_are_bounded() -> None:
     it = streaming("00")
-    it.rx(b"\xd1" + value(1) + b"\xc6\xc0" * 1000)
+    it.rx(b"\xd1" + value(1) + b"\xc6\xc0" * 1000 + b"\xd1" + value(2))
     it.stop()
-    assert len(waves(it)[0].marks) == 64
+    assert waves(it)[0].marks == (Mark(1, "inspiration"),) * 64
+
+
+def test_a_mark_behind_the_last_sample_is_the_next_ones() -> None:
+    it = streaming("00")
+    for n in range(62):
+        it.rx(b"\xd1" + value(n) + (b"\xc6\xc0" if n == 61 else b""))
+    it.rx(b"\xd1" + value(62) + b"\xd1" + value(63) + b"\xc6\xc1")
+    it.rx(response(0x24, b"73 12 "))
+    it.rx(b"\xd1" + value(64))
+    it.stop()
+    assert [(w.start, len(w.samples), w.marks) for w in waves(it)] == [
+        (0, 62, ()),
+        (62, 2, (Mark(0, "inspiration"),)),
+        (64, 1, (Mark(0, "expiration"),)),
+    ]
+
+
+@pytest.mark.parametrize("echo", [0x24, 0x2B])
+def test_curves_and_values_of_a_breath_have_one_time(echo: int) -> None:
+    """What came of the curves up to the answer is said just before its values, in one output."""
+    it = streaming()
+    it.rx(b"\xd3" + value(1) + value(2) + b"\xc6\xc0\xd3" + value(3) + value(4))
+    first = len(it.seen)
+    whole = response(echo, b"EB 98 00 10 ")
+    it.rx(whole[:9] + b"\xd3" + value(5) + value(6) + whole[9:] + b"\xd3" + value(7) + value(8))
+    said = it.seen[first:]
+    assert [type(o) for o in said] == [Waveform, Waveform, Numeric, Numeric]
+    assert [w.samples for w in waves(it)] == [(1, 3, 5), (2, 4, 6)]
+    it.stop()
+    assert [(w.start, w.samples) for w in waves(it)[2:]] == [(3, (7,)), (3, (8,))]
+
+
+@pytest.mark.parametrize("echo", [0x25, 0x26, 0x27, 0x29, 0x2A])
+def test_other_answers_do_not_cut_the_curves(echo: int) -> None:
+    it = streaming("00")
+    it.rx(b"\xd1" + value(1) + response(echo) + b"\xd1" + value(2))
+    it.stop()
+    assert [w.samples for w in waves(it)] == [(1, 2)]
+
+
+def test_a_curve_without_a_unit_is_published_as_counted() -> None:
+    it = streaming("1C", b"1C   16000-  10  100370")
+    it.rx(b"\xd1" + value(81) + b"\xd1" + value(0x371) + b"\xd1" + value(0x370))
+    it.stop()
+    (wave,) = waves(it)
+    assert (wave.metric, wave.unit, wave.scale, wave.offset) == ("", "", Decimal(1), Decimal(0))
+    assert (wave.validity, wave.reason, wave.samples) == ("questionable", "unit_unknown", (81, None, 0x370))
+    assert wave.vendor == Vendor("RT.1C", "1C   16000-  10  100370")
+
+
+def test_curves_of_another_device_are_counts_and_what_was_scaled_ends() -> None:
+    it = streaming("00")
+    it.rx(b"\xd1" + value(1))
+    it.rx(response(0x52, b"8250'Savina'03.00:04.00") + b"\xd1" + value(2))
+    assert [(w.unit, w.samples) for w in waves(it)] == [("mbar", (1,))]
+    it.rx(response(0x53, CONFIG) + b"\xd1" + value(3))
+    it.stop()
+    assert [(w.unit, w.samples) for w in waves(it)][1:] == [("", (3,))]
 
 
 def test_a_stream_that_is_skipped_is_a_hole() -> None:
@@ -204,14 +262,14 @@ def test_a_changed_configuration_is_read_again() -> None:
     assert it.rx(response(0x53, CONFIG)) == command(0x54, b"0001")
 
 
-def test_curves_that_the_device_or_the_profile_lacks() -> None:
+def test_curves_that_the_device_lacks_are_left_out() -> None:
     it = bench(curves=["01", "00", "2A"])
     it.start()
     it.rx(ICC_ECHO)
     it.until(it.now + 0.3)
     it.rx(EVITA_4)
-    assert it.rx(response(0x53, CONFIG + b"2A   16000    0  100370")) == command(0x54, b"0001")
-    assert it.faults == ["curve_unavailable"] * 2
+    assert it.rx(response(0x53, CONFIG + b"2A   16000    0  100370")) == command(0x54, b"00012A01")
+    assert it.faults == ["curve_unavailable"]
 
 
 def test_no_curve_at_all_and_the_polls_go_on() -> None:

@@ -137,8 +137,8 @@ def test_what_is_no_date_is_none(text: str) -> None:
 def test_curves() -> None:
     data = b"00   16000-  10  10037006   16000-  20  100460"
     assert parse_curves(data) == [
-        CurveConfig("00", 16000, -10, 100, 0x370),
-        CurveConfig("06", 16000, -20, 100, 0x460),
+        CurveConfig("00", 16000, -10, 100, 0x370, "00   16000-  10  100370"),
+        CurveConfig("06", 16000, -20, 100, 0x460, "06   16000-  20  100460"),
     ]
     assert parse_curves(b"") == []
 

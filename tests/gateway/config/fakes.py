@@ -8,7 +8,7 @@ import pytest
 from msgspec import Struct
 
 from drivers import catalog
-from drivers.profile import Allowed, PortKind, Profile, Protocol
+from drivers.profile import Allowed, PortKind, Profile, Protocol, Tier
 
 POLL = (Allowed(name="poll", hex="05"),)
 
@@ -69,9 +69,11 @@ def protocol(ports: tuple[PortKind, ...], *, bedside: bool, never: tuple[str, ..
     )
 
 
-def profile(driver: str, name: str, of: Protocol, line: str = "", models: tuple[str, ...] = ("M",)) -> Profile:
+def profile(
+    driver: str, name: str, of: Protocol, line: str = "", models: tuple[str, ...] = ("M",), tier: Tier = "bench"
+) -> Profile:
     """A profile without metrics."""
-    return Profile(vendor="V", models=models, tier="sketch", line=line, driver=driver, name=name, protocol=of)
+    return Profile(vendor="V", models=models, tier=tier, line=line, driver=driver, name=name, protocol=of)
 
 
 NEVER = ("Perseus A500 before 1.14: restarts", "Old One: stops")
@@ -82,6 +84,7 @@ PROFILES: dict[str, dict[str, Profile]] = {
     "astm": {
         "generic": profile("astm", "generic", _ASTM, "9600 8N1"),
         "sysmex_xp": profile("astm", "sysmex_xp", _ASTM, "9600 8N1"),
+        "untried": profile("astm", "untried", _ASTM, "9600 8N1", tier="sketch"),
     },
     "draeger_medibus": {
         "evita_4": profile("draeger_medibus", "evita_4", _MEDIBUS, "19200 8E1", ("Evita 4",)),

@@ -154,5 +154,3 @@ def test_a_record_that_takes_many_keep_alives_to_send_does_not_end_the_connectio
     asyncio.run(scenario())
     assert sorted(lanes) == ["event", "wave"]
     assert slow.journal.said == []
-
-

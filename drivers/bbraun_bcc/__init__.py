@@ -1,0 +1,1 @@
+"""B.Braun Space and Compact plus infusion pumps over BCC."""

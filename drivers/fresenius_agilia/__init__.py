@@ -1,0 +1,1 @@
+"""Fresenius Kabi Agilia and Orchestra infusion pumps behind a Base A."""

@@ -1,0 +1,1 @@
+"""Hamilton G5 and Galileo ventilators: one parameter a question."""
