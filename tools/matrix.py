@@ -26,8 +26,10 @@ profile knows: numbers with their unit, words (modes, states), curves, alerts. W
 the device's own code.
 
 """
-COLUMNS = ("vendor", "models", "driver · profile", "evidence", "connection", "the box")
-COLUMNS += ("numbers", "words", "curves", "alerts", "cable, settings")
+COLUMNS = (
+    *("vendor", "models", "driver · profile", "evidence", "connection", "the box"),
+    *("numbers", "words", "curves", "alerts", "cable, settings"),
+)
 TABLE = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 SKETCHES = "\n## Sketches\n\n"
 
