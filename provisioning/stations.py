@@ -95,7 +95,7 @@ PUMPS = Station(
     "pumps",
     "bbraun_bcc",
     _serial("rea-lit4-pousse", "REA/lit-4", "bbraun_bcc", "space", "9600 8N1"),
-    options=("pumps=4",),
+    options=("pumps=4", "stuffing=yes"),
 )
 
 EVERYTHING = "one-of-each"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.stations import GROUPS
 from simulators.central.broker import find_mosquitto
 
 pytestmark = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
@@ -45,6 +46,17 @@ def test_the_ledger_closes_and_nothing_is_left(tmp_path: Path) -> None:
     assert all(device["observations"] > 0 for device in report["devices"].values())
     assert list(tmp_path.iterdir()) == []
     assert ours(tmp_path) == []
+
+
+def test_every_ventilator_and_pump_delivers(tmp_path: Path) -> None:
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    words = [*COMMAND, "--only", "ventilators", "--seconds", "20", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["lost"], report["duplicated"]) == (0, 0)
+    assert len(report["devices"]) == len(GROUPS["ventilators"])
+    assert {name for name, device in report["devices"].items() if device["observations"] < 20} == set()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
