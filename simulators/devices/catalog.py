@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from simulators.devices.astm import Astm
 from simulators.devices.bbraun_bcc import BbraunBcc
+from simulators.devices.bis_vista import BisVista
+from simulators.devices.capnostream import Capnostream
+from simulators.devices.contec_cms50 import ContecCms50
 from simulators.devices.draeger_medibus import DraegerMedibus
 from simulators.devices.fresenius_agilia import FreseniusAgilia
+from simulators.devices.ge_dri import GeDri
 from simulators.devices.hamilton_g5 import HamiltonG5
+from simulators.devices.hl7_monitor import Hl7Monitor
+from simulators.devices.masimo_ascii import MasimoAscii
+from simulators.devices.mindray_pds import MindrayPds
+from simulators.devices.nellcor_ascii import NellcorAscii
+from simulators.devices.nonin import Nonin
 from simulators.devices.ohmeda_com import OhmedaCom
+from simulators.devices.philips_intellivue import PhilipsIntellivue
 from simulators.devices.puritan_bennett import PuritanBennett, PuritanBennettWaveforms
 from simulators.devices.registers import Registers
 from simulators.devices.respironics_v60 import RespironicsV60
@@ -20,10 +30,20 @@ SIMULATORS: dict[str, type[Simulator]] = {
     for simulator in (
         Astm,
         BbraunBcc,
+        BisVista,
+        Capnostream,
+        ContecCms50,
         DraegerMedibus,
         FreseniusAgilia,
+        GeDri,
         HamiltonG5,
+        Hl7Monitor,
+        MasimoAscii,
+        MindrayPds,
+        NellcorAscii,
+        Nonin,
         OhmedaCom,
+        PhilipsIntellivue,
         PuritanBennett,
         PuritanBennettWaveforms,
         Registers,

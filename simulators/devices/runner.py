@@ -263,6 +263,8 @@ async def _converse_tcp(simulator: Simulator, reader: asyncio.StreamReader, writ
             if data := simulator.wake(_now()):
                 writer.write(data)
                 await writer.drain()
+            if simulator.is_hung_up:
+                return
             done, _ = await asyncio.wait({read}, timeout=_nap_s(simulator))
             if not done:
                 continue

@@ -134,6 +134,8 @@ class Simulator(ABC):
         self._frozen_until: float | None = None
         self._started_at: float | None = None
         self._is_linked = True
+        self.is_hung_up = False
+        """The device has ended the TCP connection; a runner closes it, and `connected` begins anew."""
 
     def seconds(self, option: str) -> float:
         """The value of a numeric option; ValueError names the option when it is not a number ≥ 0."""
@@ -183,7 +185,7 @@ class Simulator(ABC):
         """A TCP connection was made; a serial line has no such thing and counts as linked."""
         self._advance(now)
         self._line.clear()
-        self._is_linked = True
+        self._is_linked, self.is_hung_up = True, False
 
     def disconnected(self, now: float) -> None:
         """The TCP connection is gone: what was under way on it is lost."""
