@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from drivers import catalog
-from tests.pairs.devices import VENTILATORS
+from tests.pairs.devices import MONITORS, OXIMETERS, SKETCHES, VENTILATORS
 from tests.pairs.pairing import Device, Talk
 
 SECONDS = 600.0
@@ -49,7 +49,7 @@ def percent(device: Device) -> float:
 def measure() -> dict[str, float]:
     """Each driver's dearest profile."""
     found: dict[str, float] = {}
-    for device in VENTILATORS:
+    for device in (*VENTILATORS, *SKETCHES, *OXIMETERS, *MONITORS):
         driver = device.right[0].partition("/")[0]
         found[driver] = max(found.get(driver, 0.0), percent(device))
     return found

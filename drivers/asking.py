@@ -37,6 +37,10 @@ class Manners(Struct, frozen=True):
     """From the end of one exchange to the next question."""
     repeats: int = 1
     """How often a question that timed out is asked again before the rest."""
+    longest_s: float = 10.0
+    """An answer that comes in parts is waited for so long in all; chatter must not hold the dialogue up for ever."""
+    quiet_s: float = 0.0
+    """Before a question is repeated: a late answer then finds none, and is not read as the next one's."""
     per_minute: int = 60
     """Most frames within a minute, whatever happens; the profile's `max_send_per_minute` or less."""
 
@@ -51,7 +55,8 @@ class Asker:
         self._plan: dict[str, Question] = {}
         self._due: dict[str, float] = {}
         self._asked: Question | None = None
-        self._deadline = self._free_at = 0.0
+        self._repeat: Question | None = None
+        self._deadline = self._latest = self._free_at = 0.0
         self._tries = self._failures = 0
         self._sent: deque[float] = deque(maxlen=manners.per_minute)
         self._faults: list[Fault] = []
@@ -77,7 +82,7 @@ class Asker:
         self._again(now)
 
     def _again(self, now: float) -> None:
-        self._asked, self._tries = None, 0
+        self._asked, self._repeat, self._tries = None, None, 0
         self._setup = deque(self._start)
         self._due = dict.fromkeys(self._plan, now)
 
@@ -102,7 +107,7 @@ class Asker:
 
     def halt(self) -> None:
         """Nothing is asked any more."""
-        self.is_open, self._asked = False, None
+        self.is_open, self._asked, self._repeat = False, None, None
         self._out.clear()
 
     def say(self, frame: bytes, now: float) -> None:
@@ -119,9 +124,9 @@ class Asker:
         return key
 
     def extend(self, now: float) -> None:
-        """A part of the answer came, verified: the rest has as long again."""
+        """A part of the answer came: the rest has as long again, within what one answer may take."""
         if self._asked:
-            self._deadline = now + self._manners.patience_s
+            self._deadline = min(now + self._manners.patience_s, max(self._deadline, self._latest))
 
     def refused(self, now: float) -> None:
         """The answer came and could not be verified: asked again when the patience is over, as after silence."""
@@ -135,6 +140,9 @@ class Asker:
             self._wait(now)
             return
         if now < self._open_at():
+            return
+        if self._repeat:
+            self._transmit(self._repeat, now)
             return
         if self._setup:
             self._transmit(self._setup.popleft(), now)
@@ -152,6 +160,8 @@ class Asker:
         self._faults.append(Fault("timeout", self._asked.key))
         if is_last:
             self._rest(now)
+        elif self._manners.quiet_s:
+            self._repeat, self._asked, self._free_at = self._asked, None, now + self._manners.quiet_s
         else:
             self._transmit(self._asked, now)
 
@@ -162,7 +172,9 @@ class Asker:
 
     def _transmit(self, question: Question, now: float) -> None:
         self._tries += 1
+        self._repeat = None
         self._asked, self._deadline = question, now + self._manners.patience_s
+        self._latest = now + self._manners.longest_s
         self.say(question.frame, now)
 
     def _open_at(self) -> float:
@@ -184,7 +196,7 @@ class Asker:
         if self._asked is not None:
             is_last = self._tries > self._manners.repeats
             return self._deadline if is_last else max(self._deadline, self._open_at())
-        if self._setup:
+        if self._setup or self._repeat:
             return self._open_at()
         due = min(self._due.values(), default=None)
         return None if due is None else max(due, self._open_at())

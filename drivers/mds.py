@@ -113,6 +113,17 @@ class Mds:
         ]
         return self.values(gone)
 
+    def end_alerts(self, reason: str) -> list[AnyObservation]:
+        """Whether they are on nobody can say any more (another device answers): off, and why."""
+        ended = [alert for active in self._alerts.values() for alert in active.values()]
+        self._alerts.clear()
+        return [
+            msgspec.structs.replace(
+                alert, presence="off", validity="not_available", reason=reason, device_time=self.device_time
+            )
+            for alert in ended
+        ]
+
 
 def _timeless(alert: Alert) -> Alert:
     return msgspec.structs.replace(alert, device_time="")

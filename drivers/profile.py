@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from drivers.framing.checksum import holds
 from drivers.nomenclature import Term, terms
 from drivers.observation import Category, Enumeration, Numeric, Validity, Vendor
 
@@ -35,12 +36,19 @@ class Allowed(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     hex: str = ""
     pattern: str = ""
+    check: Literal["", "sum8", "xor8"] = ""
+    """Also the frame's own checksum must be right: a template alone lets a malformed frame through."""
 
     def regex(self) -> bytes:
         """The rule as a regular expression over bytes."""
         if self.pattern:
             return b"(?:%s)" % self.pattern.encode("latin-1")
         return re.escape(bytes.fromhex(self.hex))
+
+    def fits(self, frame: bytes) -> bool:
+        """Whether a frame is one of these, its checksum included."""
+        is_one = re.fullmatch(self.regex(), frame, re.DOTALL) is not None
+        return is_one and (not self.check or holds(self.check, frame))
 
 
 class Identification(Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +74,8 @@ class Protocol(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """It never speaks unasked: after bytes that could not be verified the box must be the one to try again."""
     checksum: bool = True
     """Its frames carry one. Without it a flipped bit inside the digits of a value cannot be seen in that frame."""
+    reconnect_s: float = 0.0
+    """The device wants at least so long between two connections."""
     max_frame_bytes: int
     stale_after_s: float = 0.0
     """Silence longer than this makes the device stale; 0 where the protocol is silent by nature (a laboratory)."""

@@ -29,8 +29,8 @@ GOODBYE_S = 1.5
 """How long the answer to a goodbye is awaited; the whole box must end within five seconds."""
 QUIET_S = (60.0, 300.0, 1800.0, 3600.0)
 """A device that cannot speak first is asked again after bytes that could not be verified, ever later."""
-NOISE_QUIET_S = (3.0, 10.0, 30.0, *QUIET_S)
-"""The same where a frame was verified on this connection: make and line are right, so the bytes were noise."""
+NOISE_QUIET_S = (3.0, 10.0, 30.0, 60.0)
+"""The same where a frame was verified once: make and line are right, so the bytes were noise."""
 OWED_EVENTS = 256
 """Events that the disk refused and that the device will not say again; beyond it the oldest go, and are counted."""
 IDLE_S = 1.0
@@ -130,7 +130,8 @@ class _DeviceTask(ABC):
                 if self._has_verified:  # a port that opens and falls away again is not called twice a second
                     attempt = 0
                 await self._port.close()
-                await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
+                pause = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
+                await asyncio.sleep(max(pause, self.setup.profile.protocol.reconnect_s))
                 attempt += 1
         finally:
             await self._release()
@@ -235,12 +236,16 @@ class StreamDevice(_DeviceTask):
         super().__init__(setup, sink, clock, journal)
         self._port: GatedPort = port
         self._unverified, self._ask_again_at = 0, 0.0
+        self._is_known = False
+        """A frame was verified since the start: make and line are right."""
         self._renew()
 
     def _renew(self) -> None:
         self._driver = cast(StreamDriver, catalog.create(self.setup.profile, self.setup.options))
 
     async def _session(self) -> None:
+        # Somebody may have put the plug back: an hour's pause is for who has not been there.
+        self._ask_again_at = min(self._ask_again_at, self._clock.mono() + QUIET_S[0])
         try:
             wake_at = await self._step(self._driver.start(self._clock.mono()))
             while True:
@@ -296,11 +301,11 @@ class StreamDevice(_DeviceTask):
         gate, name = self._port.gate, self.setup.name
         if output.frames:
             gate.resume()
-            self._unverified = 0
+            self._unverified, self._is_known = 0, True
             self._journal.settle(f"sending to {name}")
         elif any(fault.rejected or fault.reason == NOISE for fault in output.faults):
             if not gate.is_silenced:
-                pauses = NOISE_QUIET_S if self._has_verified else QUIET_S
+                pauses = NOISE_QUIET_S if self._is_known else QUIET_S
                 self._ask_again_at = self._clock.mono() + pauses[min(self._unverified, len(pauses) - 1)]
                 self._unverified += 1
             gate.silence()

@@ -98,9 +98,23 @@ PUMPS = Station(
     options=("pumps=4", "stuffing=yes"),
 )
 
+
+def _sketch(name: str, driver: str, profile: str, line: str) -> Station:
+    """A device whose driver was written from a document only: the configuration must accept it."""
+    config = _serial(f"atelier-{name}", "ATELIER", driver, profile, line) + "accept_sketch = true\n"
+    return Station(name, driver, config)
+
+
+SKETCHES = (
+    _sketch("v60", "respironics_v60", "v60", "19200 8N1"),
+    _sketch("g5", "hamilton_g5", "g5", "9600 8E2"),
+    _sketch("aestiva", "ohmeda_com", "aestiva", "19200 7O1"),
+    _sketch("agilia", "fresenius_agilia", "base_a", "19200 7E1"),
+)
+
 EVERYTHING = "one-of-each"
 GROUPS: dict[str, tuple[Station, ...]] = {
     EVERYTHING: (EVITA_4, ANALYZER, GENSET),
-    "ventilators": (EVITA_4, SAVINA, PB_840, SERVO_I, SERVO_U, PUMPS),
+    "ventilators": (EVITA_4, SAVINA, PB_840, SERVO_I, SERVO_U, PUMPS, *SKETCHES),
 }
 """What `--only` may name. The first station's cable is pulled in the demo."""

@@ -46,7 +46,7 @@ def page() -> str:
 
 def _row(profile: Profile) -> str:
     protocol = profile.protocol
-    kinds = Counter(metric.kind for metric in profile.metric)
+    kinds = Counter(metric.kind for metric in profile.metric if metric.kind != "numeric" or metric.unit)
     readme = f"../drivers/{profile.driver}/README.md"
     cells = (
         profile.vendor,

@@ -15,7 +15,7 @@ observe.py makes observations; which parameters there are is in profile.toml.
 
 from typing import ClassVar
 
-from msgspec import Struct
+import msgspec
 
 from drivers.bbraun_bcc import link as bcc
 from drivers.bbraun_bcc.frames import NAK, Block, Framer
@@ -23,88 +23,70 @@ from drivers.bbraun_bcc.observe import Rack
 from drivers.bbraun_bcc.options import Options as BccOptions
 from drivers.bbraun_bcc.records import SYSTEM, Answer, Quadruple, parse_answer
 from drivers.contract import Fault, Output
-from drivers.observation import AnyObservation
+from drivers.conversation import Conversation
 from drivers.profile import Profile
 
 _ACKNOWLEDGE, _ERROR = "GNACK", "GNERR"
 
 
-class BbraunBccDriver:
-    """One ComDevice and the pumps behind it. See `drivers.contract.StreamDriver`."""
+class BbraunBccDriver(Conversation):
+    """One ComDevice and the pumps behind it.
+
+    There is no goodbye: a block that was not acknowledged is sent again to whoever asks next.
+    """
 
     name: ClassVar[str] = "bbraun_bcc"
     version: ClassVar[int] = 1
-    Options: ClassVar[type[Struct]] = BccOptions
+    Options: ClassVar[type[BccOptions]] = BccOptions
 
     def __init__(self, profile: Profile, options: BccOptions) -> None:
+        super().__init__(profile)
         self._framer = Framer(stuffing=options.stuffing)
         self._link = bcc.Link(options)
         self._rack = Rack(profile)
-        self._stale_after_s = profile.protocol.stale_after_s
-        self._now = self._last_frame = 0.0
+        self._mds = self._rack.line
         self._bed = ""
         """As the first block told it; the answer to ALIVE may change it."""
-        self._has_left = False
         self._promises = False
         """Observations of this step stand in a block that will be acknowledged."""
-        self._observations: list[AnyObservation] = []
-        self._faults: list[Fault] = []
-        self._frames = 0
 
-    def start(self, now: float) -> Output:
-        """Forget what was half received; after a moment of quiet ask for the bedId."""
+    def _forget(self) -> None:
         self._framer.drop()
-        self._rack.line.restart()
         self._rack.forget()
-        self._bed, self._has_left, self._last_frame = "", False, now
-        self._link.start(now)
-        return self._finish(now)
+        self._bed = ""
+        self._link.start(self._now)
 
-    def receive(self, data: bytes, now: float) -> Output:
-        """Whole blocks are read and acknowledged; the rest waits for more."""
-        self._now = now
-        self._link.reply(now)
+    def _receive(self, data: bytes) -> None:
+        self._link.reply(self._now)
         for item in self._framer.feed(data):
             if isinstance(item, Block):
                 self._take(item)
             else:
                 self._refuse(item)
-        return self._finish(now)
 
-    def wake(self, now: float) -> Output:
-        """ACK, polls and time-outs."""
-        return self._finish(now)
-
-    def stop(self, now: float) -> Output:
-        """The protocol has no goodbye; a block that was not acknowledged is sent again to whoever asks next."""
+    def _leave(self) -> None:
         self._link.stop()
-        self._has_left = True
-        self._observations += self._rack.line.link("disconnected", "stopped")
-        return self._finish(now)
+        self._observations += self._rack.leave("stopped")
 
-    def _finish(self, now: float) -> Output:
-        is_silent = bool(self._stale_after_s) and now >= self._last_frame + self._stale_after_s
-        if is_silent and not self._has_left and (stale := self._rack.line.link("stale", "silence")):
-            self._observations += stale
-            self._rack.forget()
-        self._link.tick(now)
+    def _fall_silent(self) -> None:
+        super()._fall_silent()
+        self._observations += self._rack.leave("silence")
+        self._rack.forget()
+
+    def _speak(self) -> bytes:
+        self._link.tick(self._now)
         send, faults = self._link.take()
-        output = Output(
-            send=send,
-            observations=tuple(self._observations),
-            faults=(*self._faults, *faults),
-            wake_at=self._wake_at(),
-            frames=self._frames,
-            refusal=NAK if self._promises and self._observations else b"",
-        )
-        self._observations, self._faults, self._frames, self._promises = [], [], 0, False
-        return output
+        self._faults += faults
+        return send
 
-    def _wake_at(self) -> float | None:
-        due = [at for at in (self._link.wake_at(),) if at is not None]
-        if self._stale_after_s and self._rack.line.connection != "stale" and not self._has_left:
-            due.append(self._last_frame + self._stale_after_s)
-        return min(due, default=None)
+    def _wake_times(self) -> list[float]:
+        at = self._link.wake_at()
+        return super()._wake_times() if at is None else [at, *super()._wake_times()]
+
+    def _finish(self) -> Output:
+        promises, self._promises = self._promises, False
+        output = super()._finish()
+        return msgspec.structs.replace(output, refusal=NAK) if promises and output.observations else output
 
     def _refuse(self, fault: Fault) -> None:
         self._faults.append(fault)
@@ -123,10 +105,7 @@ class BbraunBccDriver:
         elif answer.bed != self._bed:
             self._faults.append(Fault("wrong_device"))
             return
-        self._frames += 1
-        self._last_frame = self._now
-        if not self._has_left:
-            self._observations += self._rack.line.link("connected")
+        self._verified()
         self._faults += [_error(one) for one in answer.quadruples if one.parameter == _ERROR]
         if _ERROR in told:
             self._link.decline(self._now)
@@ -144,7 +123,7 @@ class BbraunBccDriver:
             self._faults.append(_error(acknowledge))
             self._link.decline(self._now)
             return
-        self._rack.line.device_time = acknowledge.time
+        self._mds.device_time = acknowledge.time
         self._identify({"bed_id": bed})
         if was_asked:
             if self._link.name(bed, self._now):
@@ -153,14 +132,14 @@ class BbraunBccDriver:
                 self._link.decline(self._now)
 
     def _read_version(self, version: Quadruple) -> None:
-        self._rack.line.device_time = version.time
+        self._mds.device_time = version.time
         self._identify({"bcc": version.parameter})
         if self._link.asked == bcc.VERSION:
             self._link.accept(self._now)
 
     def _identify(self, more: dict[str, str]) -> None:
-        same = self._rack.line.identity if self._rack.line.identity.get("bed_id", self._bed) == self._bed else {}
-        self._observations += self._rack.line.identify({**same, **more})
+        same = self._mds.identity if self._mds.identity.get("bed_id", self._bed) == self._bed else {}
+        self._observations += self._mds.identify({**same, **more})
 
     def _read_pumps(self, answer: Answer, *, has_more: bool) -> None:
         seen, faults, slots = self._rack.take([one for one in answer.quadruples if one.parameter != _ERROR])

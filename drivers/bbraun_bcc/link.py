@@ -35,7 +35,8 @@ MAX_BLOCKS = 73
 """Three pillars of 24 slots, and the ComDevice."""
 MAX_NAKS = 2
 REPLIES_A_MINUTE = 320
-MANNERS = Manners(patience_s=10.0, spacing_s=SPACING_S, repeats=1, per_minute=40)
+MANNERS = Manners(patience_s=10.0, longest_s=120.0, spacing_s=SPACING_S, repeats=1, per_minute=40)
+"""A full rack answers in 73 blocks, each acknowledged."""
 _SAFE_BED = re.compile(r"[A-Za-z0-9_.-]{1,16}", re.ASCII)
 """What may stand in a request: nothing that could end a field of it. Longer names have not been seen."""
 

@@ -154,8 +154,13 @@ class Rack:
         """The ComDevice, whose link is the line's."""
         return self._system.mds
 
+    def leave(self, reason: str) -> list[AnyObservation]:
+        """The line is silent or ends: of no pump is it known any more whether it is in use."""
+        there = [unit.mds for unit in self._units.values() if unit.mds.connection == "connected"]
+        return [one for mds in there for one in mds.link("disconnected", reason)]
+
     def forget(self) -> None:
-        """The line was silent or opened anew: each pump is told again when it speaks."""
+        """The line was opened anew: each pump is told again when it speaks."""
         for unit in self._units.values():
             unit.mds.restart()
 

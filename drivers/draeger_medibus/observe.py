@@ -81,7 +81,7 @@ class Observer:
                 seen += self._mds.values(self._missing(echo, {}, "wrong_device"))
             self._present.clear()
             self._standby.clear()
-            seen += self._mds.operate("unknown")
+            seen += self._mds.operate("unknown") + self._mds.end_alerts("wrong_device")
         self.is_mapped = is_right
         told = msgspec.to_builtins(identity) if identity else {}
         return seen + self._mds.identify(told, "" if is_right else "wrong_device")

@@ -14,12 +14,11 @@ binary frames are read in pairs, and only a 7FH in the place of a high byte (or 
 """
 
 import re
-from functools import reduce
-from operator import xor
 
 from msgspec import Struct
 
 from drivers.contract import NOISE, Fault
+from drivers.framing.checksum import xor8
 
 EOT, END, ERROR = 0x04, 0x7F, 0xE0
 ESC = b"\x1b"
@@ -59,11 +58,6 @@ _CURVES = _Shape(
     MAX_CURVES,
 )
 _VALUE = re.compile(rb"\x81.|\x80..|.", re.DOTALL)
-
-
-def xor8(data: bytes | bytearray) -> int:
-    """The exclusive or of all bytes."""
-    return reduce(xor, data, 0)
 
 
 class Text(Struct, frozen=True):

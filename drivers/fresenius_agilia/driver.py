@@ -14,8 +14,9 @@ a pump is in the allow-list, and nothing here can make such a frame.
 from collections import deque
 from typing import ClassVar
 
-from drivers.asking import MINUTE_S, Asker, Manners
-from drivers.contract import Fault, Output
+from drivers.asking import MINUTE_S, Manners
+from drivers.contract import Fault
+from drivers.conversation import Asking
 from drivers.fresenius_agilia.frames import ACK, DC4, Calls, Frame, Item, Refused, Scanner
 from drivers.fresenius_agilia.module import (
     BASE,
@@ -36,8 +37,6 @@ from drivers.fresenius_agilia.module import (
     question,
 )
 from drivers.fresenius_agilia.options import Options as AgiliaOptions
-from drivers.mds import Mds
-from drivers.observation import AnyObservation
 from drivers.profile import Profile
 
 QUESTIONS_A_MINUTE = 300
@@ -67,7 +66,7 @@ class _Budget:
         return True
 
 
-class FreseniusAgiliaDriver:
+class FreseniusAgiliaDriver(Asking):
     """One line to one base, with up to five pumps, each an MDS of its own."""
 
     name: ClassVar[str] = "fresenius_agilia"
@@ -75,91 +74,54 @@ class FreseniusAgiliaDriver:
     Options: ClassVar[type[AgiliaOptions]] = AgiliaOptions
 
     def __init__(self, profile: Profile, options: AgiliaOptions) -> None:
+        plan = [question(BASE, READ, PRESENT, options.modules_s)]
+        super().__init__(profile, MANNERS, [question(BASE, CONNECT)], plan)
         self._options = options
-        self._stale_after_s = profile.protocol.stale_after_s
         self._scanner = Scanner()
-        self._asker = Asker(MANNERS)
         self._answers, self._calls = _Budget(ANSWERS_A_MINUTE), _Budget(CALLS_A_MINUTE)
-        self._base = Mds()
         self._modules = {address: Module(profile, address) for address in MODULES}
         self._present: tuple[str, ...] = ()
         self._opened: dict[str, None] = {}
         """Pumps with which a session was opened since the port was: each is told goodbye."""
-        self._now = self._last_frame = 0.0
         self._said = bytearray()
-        self._observations: list[AnyObservation] = []
-        self._faults: list[Fault] = []
-        self._frames = 0
 
-    def start(self, now: float) -> Output:
-        """Forget what was half received; open the session with the base."""
-        self._now = self._last_frame = now
+    def _forget(self) -> None:
         self._scanner.drop()
         self._said.clear()
         self._present = ()
         self._opened.clear()
-        for mds in (self._base, *(module.mds for module in self._modules.values())):
-            mds.restart()
         for module in self._modules.values():
-            module.not_before = now
-        plan = [question(BASE, READ, PRESENT, self._options.modules_s)]
-        self._asker.begin([question(BASE, CONNECT)], plan, now)
-        return self._finish()
+            module.mds.restart()
+            module.not_before = self._now
 
-    def receive(self, data: bytes, now: float) -> Output:
-        """Whole frames are acknowledged and read; calls are answered."""
-        self._now = now
+    def _receive(self, data: bytes) -> None:
         for item in self._scanner.feed(data):
             self._take(item)
             self._ask()
-        return self._finish()
 
-    def wake(self, now: float) -> Output:
-        """Polls, repeats and time-outs."""
-        self._now = now
-        return self._finish()
-
-    def stop(self, now: float) -> Output:
+    def _leave(self) -> None:
         """FC to each pump that was opened, and to the base last."""
-        self._now = now
-        if self._asker.is_open and self._asker.has_spoken:
+        if self._is_open and self._asker.has_spoken:
             self._said += b"".join(question(each, DISCONNECT).frame for each in (*self._opened, BASE))
-        self._asker.halt()
         for module in self._modules.values():
             self._observations += module.part("stopped")
-        self._observations += self._base.link("disconnected", "stopped")
-        return self._finish()
 
-    def _finish(self) -> Output:
-        if self._asker.is_open and self._stale_after_s and self._now >= self._last_frame + self._stale_after_s:
-            self._go_stale()
-        self._ask()
-        output = Output(
-            send=bytes(self._said),
-            observations=tuple(self._observations),
-            faults=tuple(self._faults),
-            wake_at=self._wake_at(),
-            frames=self._frames,
-        )
-        self._said.clear()
-        self._observations, self._faults, self._frames = [], [], 0
-        return output
-
-    def _go_stale(self) -> None:
+    def _fall_silent(self) -> None:
         for module in self._modules.values():
             self._observations += module.leave("silence")
-        self._observations += self._base.link("stale", "silence")
+        super()._fall_silent()
 
-    def _wake_at(self) -> float | None:
-        due = [at for at in (self._asker.wake_at(),) if at is not None]
-        if self._asker.is_open and self._base.connection != "stale":
-            due.append(self._last_frame + self._stale_after_s)
-        return min(due, default=None)
+    def _speak(self) -> bytes:
+        """Acknowledgements and questions in the order in which they came about."""
+        self._ask()
+        said = bytes(self._said)
+        self._said.clear()
+        return said
 
     def _ask(self) -> None:
         """The next question, as soon as the last one is answered; a pump that failed it is left out for a while."""
         asked = self._asker.asked
-        self._asker.tick(self._now)
+        super()._ask()
         out, faults = self._asker.take()
         self._said += out
         self._faults += faults
@@ -187,25 +149,21 @@ class FreseniusAgiliaDriver:
                 self._faults.append(Fault("nak", item.number))
                 self._asker.refused(self._now)
             case Fault():
-                self._faults.append(item)
-                if item.rejected:
-                    self._asker.refused(self._now)
+                self._refuse(item)
             case Frame():
                 self._read(item)
 
     def _say(self, data: bytes, budget: _Budget) -> None:
-        if self._asker.is_open and budget.allows(self._now):
+        if self._is_open and budget.allows(self._now):
             self._said += data
 
     def _read(self, frame: Frame) -> None:
         if frame.command not in ("C", "I", "E", "M"):
             self._faults.append(Fault("layout", rejected=True))
             return
-        self._frames += 1
-        self._last_frame = self._now
-        if not self._asker.is_open:
+        self._verified()
+        if not self._is_open:
             return
-        self._observations += self._base.link("connected")
         self._say(ACK, self._answers)
         if frame.command == "C":
             self._reply(frame)

@@ -14,12 +14,12 @@ from typing import ClassVar
 
 import msgspec
 
-from drivers.asking import Asker, Manners, Question
-from drivers.contract import Fault, Output
+from drivers.asking import Manners, Question
+from drivers.contract import Fault
+from drivers.conversation import Asking
 from drivers.hamilton_g5.frames import NUMBER, SOFTWARE, Answer, Scanner, question
 from drivers.hamilton_g5.options import Options as HamiltonOptions
-from drivers.mds import Mds
-from drivers.observation import AnyObservation, Enumeration, Numeric
+from drivers.observation import Enumeration, Numeric
 from drivers.profile import Metric, Profile
 
 MANNERS = Manners(patience_s=1.0, spacing_s=0.05, repeats=1, per_minute=400)
@@ -29,7 +29,7 @@ LEFT_OUT_S = 600.0
 ALIVE_S = 10.0
 
 
-class HamiltonG5Driver:
+class HamiltonG5Driver(Asking):
     """One ventilator that answers one parameter at a time."""
 
     name: ClassVar[str] = "hamilton_g5"
@@ -38,108 +38,55 @@ class HamiltonG5Driver:
 
     def __init__(self, profile: Profile, options: HamiltonOptions) -> None:
         self._metrics = {int(metric.code): metric for metric in profile.metric}
-        self._setup = [Question(str(each), question(each)) for each in (NUMBER, *SOFTWARE)]
-        self._plan = {
+        self._questions = {
             metric.code: Question(
                 metric.code, question(int(metric.code)), options.period_s(str(metric.extra["group"]))
             )
             for metric in profile.metric
         }
-        self._stale_after_s = profile.protocol.stale_after_s
+        identity = [Question(str(each), question(each)) for each in (NUMBER, *SOFTWARE)]
+        super().__init__(profile, MANNERS, identity, tuple(self._questions.values()))
         self._scanner = Scanner()
-        self._asker = Asker(MANNERS)
-        self._mds = Mds()
         self._left_out: dict[str, float] = {}
-        self._now = self._last_frame = 0.0
-        self._observations: list[AnyObservation] = []
-        self._faults: list[Fault] = []
-        self._frames = 0
 
-    def start(self, now: float) -> Output:
-        """Forget what was half received; ask who it is, then everything."""
-        self._now = self._last_frame = now
+    def _forget(self) -> None:
         self._scanner.drop()
         self._left_out.clear()
-        self._mds.restart()
-        self._asker.begin(self._setup, tuple(self._plan.values()), now)
-        return self._finish()
 
-    def receive(self, data: bytes, now: float) -> Output:
-        """Whole answers are read; the rest waits for more."""
-        self._now = now
+    def _receive(self, data: bytes) -> None:
         for item in self._scanner.feed(data):
             self._take(item)
-        return self._finish()
-
-    def wake(self, now: float) -> Output:
-        """Polls, repeats and time-outs."""
-        self._now = now
-        return self._finish()
-
-    def stop(self, now: float) -> Output:
-        """The protocol has no goodbye."""
-        self._now = now
-        self._asker.halt()
-        self._observations += self._mds.link("disconnected", "stopped")
-        return self._finish()
-
-    def _finish(self) -> Output:
-        if self._asker.is_open and self._now >= self._last_frame + self._stale_after_s:
-            self._observations += self._mds.link("stale", "silence")
-        self._ask()
-        send, faults = self._asker.take()
-        output = Output(
-            send=send,
-            observations=tuple(self._observations),
-            faults=(*self._faults, *faults),
-            wake_at=self._wake_at(),
-            frames=self._frames,
-        )
-        self._observations, self._faults, self._frames = [], [], 0
-        return output
 
     def _ask(self) -> None:
         """One question at a time; one that fails for good while others are answered does not stop them."""
         for key in [key for key, until in self._left_out.items() if until <= self._now]:
             del self._left_out[key]
-            self._asker.plan(self._plan[key], self._now)
+            self._asker.plan(self._questions[key], self._now)
         asked = self._asker.asked
-        self._asker.tick(self._now)
+        super()._ask()
         if self._asker.has_restarted:
             self._asker.has_restarted = False
             self._scanner.drop()
-            if asked in self._plan and self._now < self._last_frame + ALIVE_S:
+            if asked in self._questions and self._now < self._last_frame + ALIVE_S:
                 self._left_out[asked] = self._now + LEFT_OUT_S
                 self._asker.drop(asked)
 
-    def _wake_at(self) -> float | None:
-        due = [at for at in (self._asker.wake_at(),) if at is not None]
-        if self._asker.is_open and self._mds.connection != "stale":
-            due.append(self._last_frame + self._stale_after_s)
-        return min(due, default=None)
-
     def _take(self, item: Answer | Fault) -> None:
         if isinstance(item, Fault):
-            self._faults.append(item)
-            if item.rejected:
-                self._asker.refused(self._now)
+            self._refuse(item)
             return
         asked = int(self._asker.asked or 0)
         is_short = not item.parameter
         if is_short and (asked != NUMBER or not item.is_number()):
-            self._faults.append(Fault("length", str(asked), rejected=True))
-            self._asker.refused(self._now)
+            self._refuse(Fault("length", str(asked), rejected=True))
             return
-        self._frames += 1
-        self._last_frame = self._now
-        if not self._asker.is_open:
-            return
-        self._observations += self._mds.link("connected")
-        self._read(item, asked)
+        self._verified()
+        if self._is_open:
+            self._read(item, asked)
 
     def _read(self, answer: Answer, asked: int) -> None:
         if answer.is_refusal:
-            self._refuse(asked)
+            self._refused(asked)
         elif asked == NUMBER and answer.is_number():
             self._asker.answered(self._now)
             self._identify("number", answer.content)
@@ -158,7 +105,7 @@ class HamiltonG5Driver:
     def _identify(self, what: str, text: str) -> None:
         self._observations += self._mds.identify(self._mds.identity | {what: text.strip()})
 
-    def _refuse(self, asked: int) -> None:
+    def _refused(self, asked: int) -> None:
         """It names no parameter: it answers the question that waits, which is asked again at its own pace."""
         if not asked:
             self._faults.append(Fault("unexpected", "RERROR"))

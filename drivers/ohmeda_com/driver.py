@@ -16,10 +16,10 @@ import re
 from decimal import Decimal
 from typing import ClassVar
 
-from drivers.asking import Asker, Manners, Question
-from drivers.contract import Fault, Output
-from drivers.mds import Mds
-from drivers.observation import AnyObservation, Enumeration, Numeric
+from drivers.asking import Manners, Question
+from drivers.contract import Fault
+from drivers.conversation import Asking
+from drivers.observation import Enumeration, Numeric
 from drivers.ohmeda_com.lines import Item, Line, Other, Scanner
 from drivers.ohmeda_com.options import Options as OhmedaOptions
 from drivers.profile import Metric, Profile
@@ -34,75 +34,38 @@ _NUMBER = re.compile(r"[0-9]+")
 """Every column a digit, as in the source's `0030`: a blank is one bit from a 0, and nothing else would show it."""
 
 
-class OhmedaComDriver:
-    """One anaesthesia machine that sends by itself."""
+class OhmedaComDriver(Asking):
+    """One anaesthesia machine that sends by itself. No goodbye is known: it goes on sending."""
 
     name: ClassVar[str] = "ohmeda_com"
     version: ClassVar[int] = 1
     Options: ClassVar[type[OhmedaOptions]] = OhmedaOptions
 
-    def __init__(self, profile: Profile, options: OhmedaOptions) -> None:
+    def __init__(self, profile: Profile, _options: OhmedaOptions) -> None:
+        super().__init__(profile, MANNERS, SETUP)
         self._rows: dict[str, list[tuple[int, int, Metric]]] = {"VTD": [], "VTQ": []}
         for metric in profile.metric:
             name, _dot, first = metric.code.partition(".")
             self._rows[name].append((int(first), int(metric.extra["width"]), metric))
-        self._stale_after_s = profile.protocol.stale_after_s
         self._scanner = Scanner()
-        self._asker = Asker(MANNERS)
-        self._mds = Mds()
-        self._now = self._last_line = self._again_at = 0.0
+        self._again_at = 0.0
         self._last_breath: float | None = None
-        self._observations: list[AnyObservation] = []
-        self._faults: list[Fault] = []
-        self._frames = 0
 
-    def start(self, now: float) -> Output:
-        """Forget what was half received; checksum off, transmission on."""
-        self._now = self._last_line = now
-        self._again_at = now + self._stale_after_s
-        self._last_breath = None
+    def _forget(self) -> None:
         self._scanner.drop()
-        self._mds.restart()
-        self._asker.begin(SETUP, (), now)
-        return self._finish()
+        self._again_at = self._now + self._stale_after_s
+        self._last_breath = None
 
-    def receive(self, data: bytes, now: float) -> Output:
-        """Whole lines are read; the rest waits for more."""
-        self._now = now
+    def _receive(self, data: bytes) -> None:
         for item in self._scanner.feed(data):
             self._take(item)
-        return self._finish()
 
-    def wake(self, now: float) -> Output:
-        """Repeats and time-outs."""
-        self._now = now
-        return self._finish()
-
-    def stop(self, now: float) -> Output:
-        """No goodbye is known: the machine goes on sending."""
-        self._now = now
-        self._asker.halt()
-        self._observations += self._mds.link("disconnected", "stopped")
-        return self._finish()
-
-    def _finish(self) -> Output:
-        if self._asker.is_open:
+    def _ask(self) -> None:
+        if self._is_open:
             self._watch_time()
-        self._asker.tick(self._now)
-        send, faults = self._asker.take()
-        output = Output(
-            send=send,
-            observations=tuple(self._observations),
-            faults=(*self._faults, *faults),
-            wake_at=self._wake_at(),
-            frames=self._frames,
-        )
-        self._observations, self._faults, self._frames = [], [], 0
-        return output
+        super()._ask()
 
     def _watch_time(self) -> None:
-        if self._now >= self._last_line + self._stale_after_s:
-            self._observations += self._mds.link("stale", "silence")
         if self._now >= self._again_at:  # switched off and on, perhaps: it has forgotten both commands
             self._again_at = self._now + self._stale_after_s
             if not self._asker.asked and self._asker.wake_at() is None:
@@ -111,15 +74,9 @@ class OhmedaComDriver:
             self._last_breath = None
             self._observations += self._mds.operate("unknown")
 
-    def _wake_at(self) -> float | None:
-        if not self._asker.is_open:
-            return None
-        due = [self._again_at, *(at for at in (self._asker.wake_at(),) if at is not None)]
-        if self._mds.connection != "stale":
-            due.append(self._last_line + self._stale_after_s)
-        if self._last_breath is not None:
-            due.append(self._last_breath + BREATH_MEMORY_S)
-        return min(due)
+    def _wake_times(self) -> list[float]:
+        breath = [] if self._last_breath is None else [self._last_breath + BREATH_MEMORY_S]
+        return [self._again_at, *breath, *super()._wake_times()]
 
     def _take(self, item: Item) -> None:
         if isinstance(item, Fault):
@@ -133,12 +90,10 @@ class OhmedaComDriver:
             self._read(item)
 
     def _read(self, line: Line) -> None:
-        self._frames += 1
-        self._last_line = self._now
-        if not self._asker.is_open:
+        self._verified()
+        if not self._is_open:
             return
         self._again_at = self._now + self._stale_after_s
-        self._observations += self._mds.link("connected")
         if line.name == "VTD" and line.column(STATUS_COLUMN, 1) == NEW_BREATH:
             self._last_breath = self._now
             self._observations += self._mds.operate("in_use")

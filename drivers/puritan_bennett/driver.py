@@ -12,9 +12,9 @@ same ventilator and sends unasked. What the fields mean is in profile.toml.
 from math import ceil
 from typing import ClassVar
 
-from drivers.asking import Asker, Manners, Question
+from drivers.asking import Manners, Question
 from drivers.contract import Fault, Output
-from drivers.observation import AnyObservation
+from drivers.conversation import Asking
 from drivers.profile import Profile, unknown_numeric
 from drivers.puritan_bennett.frames import MISCA, MISCF, Framer, Report
 from drivers.puritan_bennett.observe import Observer
@@ -26,10 +26,12 @@ QUESTIONS = {MISCF: b"SNDF\r", MISCA: b"SNDA\r"}
 PATIENCE_S = 2.0
 """A reply that stands still for so long will not come (OpenICE: about 2 s)."""
 SPACING_S = 0.3
+LONGEST_S = 15.0
+"""At 1200 baud, the slowest line, a report takes 10.4 s."""
 _MINUTE_S = 60.0
 
 
-class PuritanBennettDriver:
+class PuritanBennettDriver(Asking):
     """One port of one ventilator: reports on request, or the waveforms that come by themselves."""
 
     name: ClassVar[str] = "puritan_bennett"
@@ -38,125 +40,79 @@ class PuritanBennettDriver:
 
     def __init__(self, profile: Profile, options: PuritanBennettOptions) -> None:
         self._is_waves = options.stream == "waveforms"
-        self._plan = [Question(options.report, QUESTIONS[options.report], options.poll_s)]
+        plan = [] if self._is_waves else [Question(options.report, QUESTIONS[options.report], options.poll_s)]
         # As many as a calm minute has: a storm of damage cannot raise the rate.
         per_minute = ceil(_MINUTE_S / options.poll_s)
-        self._asker = Asker(Manners(patience_s=PATIENCE_S, spacing_s=SPACING_S, per_minute=per_minute))
+        manners = Manners(PATIENCE_S, SPACING_S, longest_s=LONGEST_S, per_minute=per_minute)
+        super().__init__(profile, manners, plan=plan)
         self._framer = Framer()
         self._waves = Waves(profile, options)
-        self._observer = Observer(profile, options)
-        self._mds = self._observer.mds
-        self._stale_after_s = profile.protocol.stale_after_s
-        self._last_heard = self._last_frame = 0.0
-        self._has_left = False
-        self._observations: list[AnyObservation] = []
-        self._faults: list[Fault] = []
-        self._frames = 0
+        self._observer = Observer(profile, options, self._mds)
+        self._last_heard = 0.0
 
-    def start(self, now: float) -> Output:
-        """Forget what was half received; ask for the first report."""
+    def _forget(self) -> None:
         self._framer.drop()
         self._waves.restart()
         self._observer.restart()
-        self._last_heard = self._last_frame = now
-        self._has_left = False
-        if not self._is_waves:
-            self._asker.begin((), self._plan, now)
-        return self._finish(now)
+        self._last_heard = self._now
 
-    def receive(self, data: bytes, now: float) -> Output:
-        """Whole reports or lines are read; the rest waits for more."""
-        self._settle(now)
-        self._last_heard = now
+    def _receive(self, data: bytes) -> None:
+        self._settle()
+        self._last_heard = self._now
         if self._is_waves:
-            self._take_waves(self._waves.feed(data), now)
-            return self._finish(now)
+            self._take_waves(self._waves.feed(data))
+            return
         for item in self._framer.feed(data):
-            self._take(item, now)
+            self._take(item)
         if self._framer.is_inside:
-            self._asker.extend(now)
-        return self._finish(now)
+            self._asker.extend(self._now)
 
     def wake(self, now: float) -> Output:
         """The next question, and time-outs."""
-        self._settle(now)
-        return self._finish(now)
+        self._now = now
+        self._settle()
+        return super().wake(now)
 
-    def stop(self, now: float) -> Output:
-        """The protocol has no goodbye: the questions just end."""
-        self._asker.halt()
-        self._has_left = True
-        self._take_waves(self._waves.idle(), now)
-        self._observations += self._mds.link("disconnected", "stopped")
-        return self._finish(now)
+    def _leave(self) -> None:
+        self._take_waves(self._waves.idle())
 
-    def _settle(self, now: float) -> None:
+    def _settle(self) -> None:
         """What stands still for too long is not waited for any more."""
-        if now < self._last_heard + PATIENCE_S:
+        if self._now < self._last_heard + PATIENCE_S:
             return
         self._faults += self._framer.drop()
         if self._waves.has_samples:
-            self._take_waves(self._waves.idle(), now)
+            self._take_waves(self._waves.idle())
 
-    def _finish(self, now: float) -> Output:
-        stale_at = self._last_frame + self._stale_after_s
-        if now >= stale_at and not self._has_left:
-            self._observations += self._mds.link("stale", "silence")
-        self._asker.tick(now)
-        send, faults = self._asker.take()
-        output = Output(
-            send=send,
-            observations=tuple(self._observations),
-            faults=(*self._faults, *faults),
-            wake_at=self._wake_at(stale_at),
-            frames=self._frames,
-        )
-        self._observations, self._faults, self._frames = [], [], 0
-        return output
+    def _wake_times(self) -> list[float]:
+        is_unfinished = self._framer.is_inside or self._waves.has_samples
+        return [*([self._last_heard + PATIENCE_S] if is_unfinished else []), *super()._wake_times()]
 
-    def _wake_at(self, stale_at: float) -> float | None:
-        due = [at for at in (self._asker.wake_at(),) if at is not None]
-        if self._mds.connection != "stale" and not self._has_left:
-            due.append(stale_at)
-        if self._framer.is_inside or self._waves.has_samples:
-            due.append(self._last_heard + PATIENCE_S)
-        return min(due, default=None)
-
-    def _take(self, item: Report | Fault, now: float) -> None:
+    def _take(self, item: Report | Fault) -> None:
         doubt = item if isinstance(item, Fault) else self._doubt(item)
         if doubt is not None:
-            self._faults.append(doubt)
-            if doubt.rejected:
-                self._asker.refused(now)
-            return
-        if isinstance(item, Report):
-            self._verified(1, now)
-            self._asker.answered(now)
-            self._observe(item, now)
+            self._refuse(doubt)
+        elif isinstance(item, Report):
+            self._asker.answered(self._now)
+            if self._is_open:
+                self._observe(item)  # it tells the link with the report's own time
+            self._verified()
 
     def _doubt(self, report: Report) -> Fault | None:
         return self._observer.doubt(report) if report.name == MISCF else None
 
-    def _observe(self, report: Report, now: float) -> None:
-        if self._has_left:
-            return
+    def _observe(self, report: Report) -> None:
         if report.name == MISCA:
             self._observations += self._observer.observe_short(report)
             return
-        seen, faults = self._observer.observe(report, now)
+        seen, faults = self._observer.observe(report, self._now)
         self._observations += seen
         self._faults += faults
 
-    def _verified(self, frames: int, now: float) -> None:
-        self._frames += frames
-        self._last_frame = now
-
-    def _take_waves(self, items: list[Item], now: float) -> None:
+    def _take_waves(self, items: list[Item]) -> None:
         if self._waves.lines:
-            self._verified(self._waves.lines, now)
+            self._verified(self._waves.lines)
             self._waves.lines = 0
-            if not self._has_left:
-                self._observations += self._mds.link("connected")
         for item in items:
             match item:
                 case Breath():

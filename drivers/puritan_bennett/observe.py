@@ -56,8 +56,8 @@ def _form(metric: Metric) -> re.Pattern[str] | None:
 class Observer:
     """What is remembered of one ventilator; bounded by the number of its fields."""
 
-    def __init__(self, profile: Profile, options: Options) -> None:
-        self.mds = Mds()
+    def __init__(self, profile: Profile, options: Options, mds: Mds) -> None:
+        self.mds = mds
         self._model, self._settings_s = options.model, options.settings_s
         self._rows = {int(metric.code): metric for metric in profile.metric if metric.code.isdecimal()}
         forms = {number: form for number, metric in self._rows.items() if (form := _form(metric))} | _FORMS
@@ -72,7 +72,6 @@ class Observer:
 
     def restart(self) -> None:
         """The port was opened again, perhaps on another ventilator."""
-        self.mds.restart()
         self._forget()
         self._raw_shown.clear()
         self._free.clear()
@@ -113,7 +112,7 @@ class Observer:
         told = self.mds.identify({"model": model, "serial": serial}, "" if is_right else "wrong_device")
         seen += told
         if not is_right:
-            seen += self.mds.withdraw("wrong_device", self._shown.values())
+            seen += self.mds.withdraw("wrong_device", self._shown.values()) + self.mds.end_alerts("wrong_device")
             self._forget()
             seen += self.mds.values(self._raw_fields(report, "", "wrong_device"))
             return seen, [Fault("wrong_device", model)] if told else []

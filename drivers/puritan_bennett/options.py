@@ -13,7 +13,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
 
     poll_s: Annotated[float, Meta(ge=2, le=10)] = 2.0
     """One report each this many seconds; at 9600 baud one takes 1.3 s on the line."""
-    settings_s: Annotated[float, Meta(ge=2, le=600)] = 10.0
+    settings_s: Annotated[float, Meta(ge=2, le=30)] = 10.0
     """Settings and alarm limits that did not change are said again each this many seconds."""
     report: Literal["MISCF", "MISCA"] = "MISCF"
     """MISCA is the older, shorter report, for a ventilator that does not answer SNDF: all of it is published raw."""

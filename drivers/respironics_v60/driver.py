@@ -11,9 +11,9 @@ tier is *sketch*. reports.py finds the reports, observe.py reads them; which fie
 
 from typing import ClassVar
 
-from drivers.asking import Asker, Manners, Question
-from drivers.contract import Fault, Output
-from drivers.observation import AnyObservation
+from drivers.asking import Manners, Question
+from drivers.contract import Fault
+from drivers.conversation import Asking
 from drivers.profile import Profile
 from drivers.respironics_v60.observe import WIDTH, Observer
 from drivers.respironics_v60.options import Options as RespironicsOptions
@@ -26,7 +26,7 @@ IDENTITY, FOREIGN = 2, ("840", "980")
 """A Puritan Bennett answers SNDA with a MISCA of the same size, and names itself in the second field."""
 
 
-class RespironicsV60Driver:
+class RespironicsV60Driver(Asking):
     """One ventilator that answers one command."""
 
     name: ClassVar[str] = "respironics_v60"
@@ -34,84 +34,37 @@ class RespironicsV60Driver:
     Options: ClassVar[type[RespironicsOptions]] = RespironicsOptions
 
     def __init__(self, profile: Profile, options: RespironicsOptions) -> None:
+        question = Question(options.report, f"{options.report}\r".encode("ascii"), options.poll_s)
+        super().__init__(profile, MANNERS, plan=[question])
         self._options = options
-        self._stale_after_s = profile.protocol.stale_after_s
-        self._observer = Observer(profile, options)
+        self._observer = Observer(profile, options, self._mds)
         self._scanner = Scanner()
-        self._asker = Asker(MANNERS)
-        self._question = Question(options.report, f"{options.report}\r".encode("ascii"), options.poll_s)
-        self._now = self._last_frame = 0.0
-        self._observations: list[AnyObservation] = []
-        self._faults: list[Fault] = []
-        self._frames = 0
 
-    def start(self, now: float) -> Output:
-        """Forget what was half received; ask for the first report."""
-        self._now = self._last_frame = now
+    def _forget(self) -> None:
         self._scanner.drop()
-        self._observer.mds.restart()
-        self._asker.begin([], [self._question], now)
-        return self._finish()
 
-    def receive(self, data: bytes, now: float) -> Output:
-        """Whole reports are read; the rest waits for more."""
-        self._now = now
+    def _receive(self, data: bytes) -> None:
         for item in self._scanner.feed(data):
             self._take(item)
-        return self._finish()
 
-    def wake(self, now: float) -> Output:
-        """Polls, repeats and time-outs."""
-        self._now = now
-        return self._finish()
-
-    def stop(self, now: float) -> Output:
-        """The protocol has no goodbye."""
-        self._now = now
-        self._asker.halt()
-        self._observations += self._observer.mds.link("disconnected", "stopped")
-        return self._finish()
-
-    def _finish(self) -> Output:
-        is_silent = self._now >= self._last_frame + self._stale_after_s
-        if self._asker.is_open and is_silent:
-            self._observations += self._observer.mds.link("stale", "silence")
-        self._asker.tick(self._now)
-        send, faults = self._asker.take()
-        if any(fault.reason == "timeout" for fault in faults):
+    def _speak(self) -> bytes:
+        send = super()._speak()
+        if any(fault.reason == "timeout" for fault in self._faults):
             self._scanner.drop()
-        output = Output(
-            send=send,
-            observations=tuple(self._observations),
-            faults=(*self._faults, *faults),
-            wake_at=self._wake_at(),
-            frames=self._frames,
-        )
-        self._observations, self._faults, self._frames = [], [], 0
-        return output
-
-    def _wake_at(self) -> float | None:
-        due = [at for at in (self._asker.wake_at(),) if at is not None]
-        if self._asker.is_open and self._observer.mds.connection != "stale":
-            due.append(self._last_frame + self._stale_after_s)
-        return min(due, default=None)
+        return send
 
     def _take(self, item: Item) -> None:
         if isinstance(item, Report) and self._is_ours(item):
             item = self._checked(item)
         if isinstance(item, Fault):
-            self._faults.append(item)
-            if item.rejected:
-                self._asker.refused(self._now)
+            self._refuse(item)
             return
-        self._frames += 1
-        self._last_frame = self._now
+        self._verified()
         self._asker.answered(self._now)
-        if not self._asker.is_open:
+        if not self._is_open:
             return
-        self._observations += self._observer.mds.link("connected")
         if self._is_ours(item):
-            self._observations += self._observer.mds.identify({})
+            self._observations += self._mds.identify({})
             self._observations += self._observer.read(item)
         else:
             self._reject_device(item)
@@ -137,4 +90,4 @@ class RespironicsV60Driver:
             told["model"] = f"Puritan Bennett {report.field(IDENTITY)[:3]}"
         self._faults.append(Fault("wrong_device", told["report"]))
         gone = self._observer.withdraw("wrong_device")
-        self._observations += [*self._observer.mds.identify(told, "wrong_device"), *gone]
+        self._observations += [*self._mds.identify(told, "wrong_device"), *gone]

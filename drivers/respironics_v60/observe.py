@@ -32,8 +32,8 @@ def is_missing(text: str) -> bool:
 class Observer:
     """Remembers which alarms are on."""
 
-    def __init__(self, profile: Profile, options: Options) -> None:
-        self.mds = Mds()
+    def __init__(self, profile: Profile, options: Options, mds: Mds) -> None:
+        self.mds = mds
         self._answer = options.answer
         self._rows = [(int(metric.code.partition(".")[2]), metric) for metric in profile.metric]
         self._raw = [number for number in options.raw if self._code(number) not in profile.by_code]
@@ -121,4 +121,4 @@ class Observer:
         rows = (metric for _number, metric in self._rows if metric.kind == "numeric")
         self._active.clear()
         gone = self.mds.withdraw(reason, [metric.numeric(None, "", reason=reason) for metric in rows])
-        return gone + self.mds.alerts(self._answer, {})
+        return gone + self.mds.end_alerts(reason)

@@ -9,8 +9,11 @@ asked. The tables live in the interface, not in the ventilator; RCTY empties the
 from collections.abc import Callable
 from typing import ClassVar
 
-from drivers.asking import Asker, Manners, Question
+import msgspec
+
+from drivers.asking import Manners, Question
 from drivers.contract import Fault, Output
+from drivers.conversation import Asking
 from drivers.framing.servo import (
     BLOCKS,
     ESC,
@@ -25,8 +28,8 @@ from drivers.framing.servo import (
     Text,
     Values,
 )
-from drivers.mds import Mds, Operating
-from drivers.observation import AnyObservation, Enumeration, Numeric
+from drivers.mds import Operating
+from drivers.observation import Enumeration, Numeric
 from drivers.profile import Profile
 from drivers.servo_cie.curves import CurveStream
 from drivers.servo_cie.dialect import Dialect, question
@@ -54,27 +57,21 @@ _NEVER = (NOT_VALID, SYNTAX, RANGE)
 """Errors that asking again does not mend."""
 
 
-class ServoEngine:
+class ServoEngine(Asking):
     """One SERVO. A dialect's driver adds name, options and dialect."""
 
     dialect: ClassVar[Dialect]
 
     def __init__(self, profile: Profile, options: ServoOptions) -> None:
+        super().__init__(profile, Manners(PATIENCE_S, quiet_s=PATIENCE_S, per_minute=PER_MINUTE), self.dialect.hello)
         self._options = options
         self._demultiplexer = Demultiplexer(
             alarms_in_pairs=self.dialect.is_binary, has_flow_control=self.dialect.has_flow_control
         )
-        self._asker = Asker(Manners(PATIENCE_S, per_minute=PER_MINUTE))
-        self._mds = Mds()
         self._tables = Tables(profile, options, in_pairs=self.dialect.is_binary)
         self._curves = CurveStream()
-        self._stale_after_s = profile.protocol.stale_after_s
-        self._now = self._last_byte = self._last_frame = 0.0
-        self._has_left = False
-        self._observations: list[AnyObservation] = []
-        self._faults: list[Fault] = []
-        self._frames = self._restarts = 0
-        self._rest_until = 0.0
+        self._last_byte = self._rest_until = 0.0
+        self._restarts = 0
         self._known: dict[str, Numeric | Enumeration] = {}
         """The last word about each channel, so that it can be taken back."""
         self._forget()
@@ -104,26 +101,20 @@ class ServoEngine:
 
     def start(self, now: float) -> Output:
         """Forget what was half received; stop what a former session may have left running, and say hello."""
-        self._now = self._last_byte = self._last_frame = now
-        self._has_left = False
-        self._rest_until, self._restarts = now, 0
+        self._last_byte = self._rest_until = now
+        self._restarts = 0
         self._demultiplexer.drop()
-        self._forget()
-        self._mds.restart()
-        self._asker.begin(self.dialect.hello, (), now)
-        return self._finish()
+        return super().start(now)
 
-    def receive(self, data: bytes, now: float) -> Output:
+    def _receive(self, data: bytes) -> None:
         """Whole frames are read, and the next question follows an answer at once."""
-        self._now = now
         if data:
-            self._last_byte = now
-            self._asker.extend(now)
+            self._last_byte = self._now
+            self._asker.extend(self._now)
             self._demultiplexer.add(data)
         while (item := self._demultiplexer.take(self._awaited())) is not None:
             self._take(item)
-            self._tick()
-        return self._finish()
+            self._ask()
 
     def wake(self, now: float) -> Output:
         """Polls and time-outs."""
@@ -137,41 +128,20 @@ class ServoEngine:
             self._end_stream()
             self._asker.say(ESC, now)
             self._asker.restart(now)
-        return self._finish()
+        return super().wake(now)
 
-    def stop(self, now: float) -> Output:
+    def _leave(self) -> None:
         """ESC ends the stream and any other output."""
-        self._now = now
-        self._asker.halt()
-        self._has_left = True
         if self._asker.has_spoken:
-            self._asker.say(ESC, now)
+            self._asker.say(ESC, self._now)
         self._end_stream()
-        self._observations += self._mds.link("disconnected", "stopped")
-        return self._finish()
 
-    def _finish(self) -> Output:
-        self._tick()
-        is_silent = self._stale_after_s and self._now >= self._last_frame + self._stale_after_s
-        if is_silent and not self._has_left:
-            self._observations += self._mds.link("stale", "silence")
-        send, faults = self._asker.take()
-        output = Output(
-            send=send,
-            observations=tuple(self._observations),
-            faults=(*self._faults, *faults),
-            wake_at=self._wake_at(),
-            frames=self._frames,
-        )
-        self._observations, self._faults, self._frames = [], [], 0
-        return output
-
-    def _tick(self) -> None:
+    def _ask(self) -> None:
         """The next question, unless the device speaks by itself."""
         self._note_restart()
         if self._is_streaming or self._now < self._rest_until:
             return
-        self._asker.tick(self._now)
+        super()._ask()
         self._note_restart()
 
     def _note_restart(self) -> None:
@@ -189,18 +159,15 @@ class ServoEngine:
             self._asker.drop(key)
         self._forget()
 
-    def _wake_at(self) -> float | None:
-        due: list[float] = []
-        asking = self._asker.wake_at()
+    def _ask_at(self) -> float | None:
+        at = self._asker.wake_at()
         if self._is_streaming:
-            due.append(self._last_frame + STREAM_S)
-        elif asking is not None:
-            due.append(max(asking, self._rest_until))
-        if self._demultiplexer.is_inside or self._curves.has_samples:
-            due.append(self._last_byte + IDLE_S)
-        if self._stale_after_s and self._mds.connection != "stale" and not self._has_left:
-            due.append(self._last_frame + self._stale_after_s)
-        return min(due, default=None)
+            return self._last_frame + STREAM_S
+        return None if at is None else max(at, self._rest_until)
+
+    def _wake_times(self) -> list[float]:
+        is_unfinished = self._demultiplexer.is_inside or self._curves.has_samples
+        return [*([self._last_byte + IDLE_S] if is_unfinished else []), *super()._wake_times()]
 
     # What came.
 
@@ -243,13 +210,6 @@ class ServoEngine:
                 self._curves.interrupt()
                 self._block(item)
 
-    def _verified(self) -> None:
-        """A whole frame, its check right."""
-        self._frames += 1
-        self._last_frame = self._now
-        if not self._has_left:
-            self._observations += self._mds.link("connected")
-
     def _text(self, text: str) -> None:
         asked = self._asker.asked
         if len(text) == 4 and text[:2] == "ER" and text[2:].isdecimal():
@@ -266,7 +226,7 @@ class ServoEngine:
         if letter == "A":
             is_read = self._alarms(self._tables.alarms_of_block(data))
         else:
-            is_read = self._seen(self._tables.read_pairs(letter, data, self._mds.device_time))
+            is_read = self._seen(self._polled(letter, self._tables.read_pairs(letter, data, self._mds.device_time)))
         if is_read:
             self._in_use(letter)
             self._asker.answered(self._now)
@@ -286,6 +246,12 @@ class ServoEngine:
             self._operate("in_use")
         else:
             self._faults.append(Fault("layout", block.mark, rejected=True))
+
+    def _polled(self, letter: str, values: list[Numeric | Enumeration] | None) -> list[Numeric | Enumeration] | None:
+        """Version 005 answers RADAB in standby too; what it then holds, no source says."""
+        if values is None or letter != "B" or self._mds.operating != "standby":
+            return values
+        return [_doubted(value) for value in values]
 
     def _seen(self, values: list[Numeric | Enumeration] | None) -> bool:
         if values is None:
@@ -311,7 +277,7 @@ class ServoEngine:
             self._operate("in_use")
 
     def _operate(self, operating: Operating) -> None:
-        if not self._has_left:
+        if self._is_open:
             self._observations += self._mds.operate(operating)
 
     def _error(self, code: int) -> None:
@@ -404,6 +370,7 @@ class ServoEngine:
         self._faults.append(Fault("wrong_device", self._identity.get("model", "")))
         self._observations += self._mds.identify(self._identity, "wrong_device")
         self._observations += self._mds.withdraw("wrong_device", self._known.values())
+        self._observations += self._mds.end_alerts("wrong_device")
         self._known.clear()
         self._plan_identity(WRONG_DEVICE_S)
 
@@ -485,7 +452,13 @@ class ServoEngine:
         if letter == "A":
             is_read = self._alarms(self._tables.alarms_of_text(text))
         else:
-            is_read = self._seen(self._tables.read_text(letter, text, self._mds.device_time))
+            is_read = self._seen(self._polled(letter, self._tables.read_text(letter, text, self._mds.device_time)))
         if is_read:
             self._in_use(letter)
         return is_read
+
+
+def _doubted(value: Numeric | Enumeration) -> Numeric | Enumeration:
+    if value.value is None:
+        return value
+    return msgspec.structs.replace(value, validity="questionable", reason="standby")

@@ -78,9 +78,9 @@ def parse_version(text: str, digits: int) -> int | None:
 
 
 def parse_serial(text: str) -> str | None:
-    """A serial number. None where it is empty or longer than forty characters."""
+    """A serial number. None where it is empty, longer than forty characters, or another answer's word (`*`)."""
     stripped = text.strip()
-    return stripped if _SERIAL.fullmatch(stripped) else None
+    return stripped if _SERIAL.fullmatch(stripped) and stripped != "*" else None
 
 
 def parse_clock(text: str) -> str | None:

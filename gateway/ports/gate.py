@@ -18,6 +18,7 @@ class SendGate:
     """Decides on each send: allow-list, rate, and silence after bytes that could not be verified."""
 
     def __init__(self, allow: Sequence[Allowed], max_per_minute: int, *, may_send: bool) -> None:
+        self._rules = tuple(allow)
         rules = b"|".join(rule.regex() for rule in allow)
         self._one = re.compile(rules or b"(?!)", re.DOTALL)
         self._all = re.compile(b"(?:" + (rules or b"(?!)") + b")+", re.DOTALL)
@@ -42,7 +43,10 @@ class SendGate:
             return "silenced"
         if not self._all.fullmatch(data):
             return "not_allowed"
-        frames = sum(1 for _ in self._one.finditer(data))
+        found = [match[0] for match in self._one.finditer(data)]
+        if not all(any(rule.fits(frame) for rule in self._rules) for frame in found):
+            return "not_allowed"
+        frames = len(found)
         while self._sent and self._sent[0] <= now - MINUTE_S:
             self._sent.popleft()
         if len(self._sent) + frames > self._max:

@@ -295,6 +295,8 @@ class FreseniusAgilia(Simulator):
         if not is_base and address not in self._pumps:
             return None
         if command == "DC":
+            if not self.sessions:
+                self._enq_at = now + self._enq_every_s
             self.sessions.add(address)
             return {}
         if address not in self.sessions:

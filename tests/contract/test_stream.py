@@ -32,7 +32,7 @@ NOISE_BUDGET_MS = 50.0
 HELD_BEYOND_FRAMES = 64 * KIB
 """Tables and last values a driver may hold beside two frames of the largest size."""
 FLIPS = 4001
-"""Bits tried of each recording; prime, so that a long one is not always hit at the same bit of a byte."""
+"""About so many bits are tried of each recording; the step is odd, so that each bit of a byte has its turn."""
 DIGITS_AND_PADDING = b"0123456789 "
 
 pytestmark = pytest.mark.parametrize("profile", STREAMS)
@@ -201,7 +201,7 @@ def test_valid_values_are_plausible(profile: Profile, seed: int) -> None:
 def _flips(wire: bytes) -> Iterator[tuple[int, bytes]]:
     """The recording with one flipped bit, and where."""
     bits = len(wire) * 8
-    for bit in range(0, bits, max(1, bits // FLIPS)):
+    for bit in range(0, bits, bits // FLIPS | 1):
         damaged = bytearray(wire)
         damaged[bit // 8] ^= 1 << bit % 8
         yield bit, bytes(damaged)
@@ -218,7 +218,7 @@ def _recordings(profile: Profile) -> Iterator[tuple[bytes, list[AnyObservation]]
 def test_a_flipped_bit_is_no_value(profile: Profile) -> None:
     """One flipped bit anywhere: no valid value that the device did not send (a waveform has no checksum)."""
     for wire, values in _recordings(profile):
-        is_wrong = _not_sent(values) if profile.protocol.checksum else _more_than_a_digit(values)
+        is_wrong = _not_sent(values) if profile.protocol.checksum else _more_than_a_digit(profile, values)
         for bit, damaged in _flips(wire):
             came = feed(stream(profile), [damaged]).values
             wrong = [o for o in came if o.validity == "valid" and is_wrong(wire[bit // 8], o)]
@@ -230,11 +230,12 @@ def _not_sent(values: list[AnyObservation]) -> Callable[[int, AnyObservation], b
     return lambda _byte, seen: content(seen) not in sent
 
 
-def _more_than_a_digit(values: list[AnyObservation]) -> Callable[[int, AnyObservation], bool]:
+def _more_than_a_digit(profile: Profile, values: list[AnyObservation]) -> Callable[[int, AnyObservation], bool]:
     """Without a checksum a digit may become another one and nobody can see it; no more than that comes of a flip.
 
     Outside the digits (and the blanks that pad them, which are one bit from 0) no valid value may differ; inside, the
-    value is what its text says, and the text is one that was sent but for that one character.
+    value is what its text says (times the row's `scale` where decimals are implied), and the text is one that was
+    sent but for that one character.
     """
     sent = {_said(o) for o in values if o.validity == "valid"}
     texts: dict[str, set[str]] = {}
@@ -245,7 +246,10 @@ def _more_than_a_digit(values: list[AnyObservation]) -> Callable[[int, AnyObserv
         code, text, value = said = _said(seen)
         if said in sent:
             return False
-        if byte not in DIGITS_AND_PADDING or not isinstance(value, Decimal) or value != Decimal(text.strip()):
+        if byte not in DIGITS_AND_PADDING or not isinstance(value, Decimal):
+            return True
+        row = profile.by_code.get(code)
+        if value != Decimal(text.strip()) * Decimal(row.extra.get("scale", "1") if row else "1"):
             return True
         return not any(_is_one_digit_off(text, other) for other in texts.get(code, ()))
 

@@ -68,6 +68,17 @@ def test_a_time_out_is_told_once() -> None:
     assert [(fault.reason, fault.detail) for fault in asker.take()[1]] == [("timeout", "hello")]
 
 
+def test_a_late_answer_finds_no_question() -> None:
+    asker = Asker(Manners(patience_s=2.0, quiet_s=2.0, per_minute=100))
+    asker.begin([HELLO, WHO], [], 0.0)
+    turn(asker, 0.0)
+    assert turn(asker, 2.0) == b""
+    assert (asker.asked, asker.wake_at()) == ("", 4.0)
+    assert turn(asker, 4.0) == b"H"
+    asker.answered(4.1)
+    assert turn(asker, 4.1) == b"W"
+
+
 def test_a_rest_begins_everything_again_and_says_so() -> None:
     asker = started()
     turn(asker, 0.0)
@@ -97,6 +108,16 @@ def test_part_of_an_answer_gives_the_rest_as_long_again() -> None:
     asker.extend(1.5)
     assert turn(asker, 3.4) == b""
     assert turn(asker, 3.5) == b"H"
+
+
+def test_chatter_does_not_hold_the_dialogue_up() -> None:
+    asker = started()
+    turn(asker, 0.0)
+    sent = []
+    for tenth in range(10, 400, 10):
+        asker.extend(tenth / 10)
+        sent.append(turn(asker, tenth / 10))
+    assert sent.count(b"H") >= 2
 
 
 def test_an_answer_may_ask_for_more_before_the_plan_goes_on() -> None:

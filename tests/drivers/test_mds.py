@@ -68,6 +68,16 @@ def test_the_end_of_an_alert_has_the_time_of_its_end() -> None:
     assert [one.device_time for one in mds.alerts("27", {})] == ["12:00:09"]
 
 
+def test_alerts_of_a_device_that_is_gone_end_and_say_why() -> None:
+    mds = Mds()
+    mds.alerts("27", {"A": alert("A")})
+    mds.alerts("2E", {"B": alert("B")})
+    ended = mds.end_alerts("wrong_device")
+    assert presence(list(ended)) == [("A", "off"), ("B", "off")]
+    assert {(one.validity, one.reason) for one in ended} == {("not_available", "wrong_device")}
+    assert mds.alerts("27", {}) == []
+
+
 def test_the_device_is_told_when_it_changes() -> None:
     mds = Mds()
     said = [

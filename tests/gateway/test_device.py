@@ -88,7 +88,7 @@ class Sink:
         self.kept.extend(observations)
 
 
-def profile(*, asks: bool = False, answers_only: bool = False) -> Profile:
+def profile(*, asks: bool = False, answers_only: bool = False, reconnect_s: float = 0.0) -> Profile:
     protocol = Protocol(
         title="t",
         document="d",
@@ -96,6 +96,7 @@ def profile(*, asks: bool = False, answers_only: bool = False) -> Profile:
         bedside=False,
         asks=asks,
         answers_only=answers_only,
+        reconnect_s=reconnect_s,
         max_frame_bytes=10,
         allow=(Allowed("all", pattern="ask|bye|\\x06|\\x15"),),
         max_send_per_minute=100,
@@ -117,12 +118,13 @@ def play(
     asks: bool = False,
     refuse: int = 0,
     turns: int = 60,
+    reconnect_s: float = 0.0,
 ) -> tuple[list[Any], Sink, StreamDevice, str]:
     """Run the task for some turns of the loop, then stop it in order."""
     monkeypatch.setattr(catalog, "create", lambda *_: script)
     log: list[Any] = []
     sink, journal = Sink(log, refuse), StringIO()
-    chosen = profile(asks=asks)
+    chosen = profile(asks=asks, reconnect_s=reconnect_s)
 
     async def go() -> StreamDevice:
         gate = SendGate(chosen.allowed, 100, may_send=True)
@@ -267,6 +269,21 @@ def test_a_port_that_falls_away_without_a_good_frame_is_called_ever_later(monkey
     assert pauses == [1.0, 2.0, 4.0, 4.0, 1.0, 2.0]
 
 
+def test_a_device_that_wants_a_pause_between_connections_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        if seconds:
+            pauses.append(seconds)
+        await REAL_SLEEP(0)
+
+    monkeypatch.setattr("gateway.device.BACKOFF_S", (1.0, 20.0))
+    monkeypatch.setattr("gateway.device.asyncio.sleep", sleep)
+    gone = PortLost(port="memory", detail="reset")
+    play(monkeypatch, Script({}), [gone, gone], reconnect_s=10.0)
+    assert pauses == [10.0, 20.0]
+
+
 def test_unverified_bytes_end_the_sending_until_a_good_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {
         b"bad": Output(faults=(Fault("checksum", rejected=True),), send=b"ask"),
@@ -321,8 +338,6 @@ def test_a_device_that_only_answers_is_asked_again_ever_later_after_unverified_b
                 clock.t += 0.02
                 await device._write(b"ask")
                 assert log == [b"ask"]
-            else:
-                device._has_verified = True
         return pauses
 
     with pytest.MonkeyPatch.context() as patch:

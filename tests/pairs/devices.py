@@ -29,9 +29,40 @@ SKETCHES = (
     Device("ohmeda_com", ("ohmeda_com/aestiva",)),
     Device("fresenius_agilia", ("fresenius_agilia/base_a",)),
 )
+OXIMETERS = (
+    Device("masimo_ascii", ("masimo_ascii/ascii_1",)),
+    Device("masimo_ascii", ("masimo_ascii/radical_5",), {"fields": "short", "serial": ""}),
+    *(_device("nonin", kind, {"format": kind}, {}) for kind in ("ascii", "df2", "df7", "df8")),
+    _device("nonin", "df13", {"format": "df13", "spot_every_s": "1"}, {}),
+    Device("nellcor_ascii", ("nellcor_ascii/npb_290",)),
+    Device("nellcor_ascii", ("nellcor_ascii/n_595",), {"model": "n595"}),
+    Device("contec_cms50", ("contec_cms50/cms50_v5",)),
+)
+MONITORS = (
+    Device("capnostream", ("capnostream/capnostream_20",)),
+    Device("bis_vista", ("bis_vista/bis_vista",)),
+    Device("mindray_pds", ("mindray_pds/monitor",)),
+)
+_NONIN = {"SPO2": "SPO2", "SpO2": "SPO2", "HR": "HR", "SpO2-D": "SPO2-D", "HR-D": "HR-D", "PR": "HR"}
+SAME_WORDS: dict[str, dict[str, str]] = {
+    "respironics_v60": {f"VRPT.{field}": str(field) for field in (77, 85, 87)},
+    "hamilton_g5": {},
+    "ohmeda_com": {"VTD.4": "volume", "VTD.12": "rate", "VTD.18": "peak", "VTD.24": "mean_pressure"},
+    "fresenius_agilia": {"d": "d", "r": "r"},
+    "masimo_ascii": {"SPO2": "SPO2", "BPM": "BPM", "PI": "PI"},
+    "nonin": _NONIN,
+    "nellcor_ascii": {"%SPO2": "%SPO2", "BPM": "BPM", "PA": "PA"},
+    "contec_cms50": {"SpO2": "SPO2", "PR": "PR"},
+    "capnostream": {name: name for name in ("EtCO2", "FiCO2", "RR", "SpO2", "PR")},
+    "bis_vista": {f"{channel}.{name}": f"{name}.{channel}" for channel in (1, 2) for name in ("BIS", "SEF95", "EMG")},
+    "mindray_pds": {str(code): str(code) for code in (101, 151, 160, 161, 170, 171, 172)},
+}
+"""Where the two hands mean the same: the driver's vendor code to the simulator's."""
 DEVICES = (
     *VENTILATORS,
     *SKETCHES,
+    *OXIMETERS,
+    *MONITORS,
     Device("astm", ("astm/sysmex_xp",)),
     Device("astm", ("astm/erba_xl",), {"profile": "erba_xl"}),
     Device("registers", ()),

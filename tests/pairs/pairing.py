@@ -14,7 +14,7 @@ from drivers.contract import NOISE, Output, StreamDriver
 from drivers.observation import AnyObservation, Enumeration, Numeric, Waveform
 from drivers.profile import Profile
 from drivers.quality import Gate
-from gateway.device import NOISE_QUIET_S, QUIET_S
+from gateway.device import BACKOFF_S, NOISE_QUIET_S, QUIET_S
 from gateway.ports.gate import SendGate
 from simulators.devices.catalog import SIMULATORS
 from simulators.devices.simulator import NO_OPTIONS, Simulator
@@ -66,7 +66,7 @@ class Talk:
         self._port = SendGate(profile.allowed, profile.protocol.max_send_per_minute, may_send=True)
         self.gate = Gate(profile)
         self._wake_at: float | None = None
-        self._has_verified = False
+        self._is_known = False
         self._unverified, self._ask_again_at = 0, 0.0
         self._to_device(self._take(self.driver.start(0.0)))
 
@@ -78,9 +78,18 @@ class Talk:
             heard = self.simulator.wake(self.now)
             if heard:
                 self._from_device(heard)
+            if self.simulator.is_hung_up:
+                self._call_again()
             if self._wake_at is not None and self._wake_at <= self.now:
                 self._to_device(self._take(self.driver.wake(self.now)))
         return self
+
+    def _call_again(self) -> None:
+        """The device has ended the TCP connection: the box comes back after its pause."""
+        self.simulator.disconnected(self.now)
+        self.now += max(BACKOFF_S[-1], self.profile.protocol.reconnect_s)
+        self.simulator.connected(self.now)
+        self._to_device(self._take(self.driver.start(self.now)))
 
     def stop(self) -> "Talk":
         """The box leaves."""
@@ -132,10 +141,10 @@ class Talk:
         self.rejected += sum(fault.rejected for fault in output.faults)
         if output.frames:
             self._port.resume()
-            self._unverified, self._has_verified, self.last_frame_at = 0, True, self.now
+            self._unverified, self._is_known, self.last_frame_at = 0, True, self.now
         elif self.profile.protocol.asks and any(f.rejected or f.reason == NOISE for f in output.faults):
             if not self._port.is_silenced:
-                pauses = NOISE_QUIET_S if self._has_verified else QUIET_S
+                pauses = NOISE_QUIET_S if self._is_known else QUIET_S
                 self._ask_again_at = self.now + pauses[min(self._unverified, len(pauses) - 1)]
                 self._unverified += 1
             self._port.silence()

@@ -1,7 +1,9 @@
 """What a simulated device said, as (MDS, vendor code, text): each undamaged frame's words, from its own history."""
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from simulators.devices.bbraun_bcc import BbraunBcc
@@ -24,7 +26,13 @@ _T = TypeVar("_T")
 
 def words(simulator: Simulator) -> Iterator[Word]:
     """All that it said since this was asked the last time; its history is emptied."""
-    return _READERS[type(simulator)](simulator)
+    return _READERS.get(type(simulator), _reporter)(simulator)
+
+
+def number(text: str) -> Decimal | str:
+    """The first number in a text; two hands write `82`, `082` and `82*` for one value."""
+    found = re.search(r"-?[0-9]+(?:\.[0-9]+)?", text)
+    return Decimal(found[0]) if found else text
 
 
 def _medibus(simulator: DraegerMedibus) -> Iterator[Word]:
@@ -58,6 +66,12 @@ def _servo_sci(simulator: ServoSci) -> Iterator[Word]:
     for reading in _drained(simulator.history):
         for channel, raw in reading.values.items() if reading.table in SERVO_NUMBERS else ():
             yield "", channel, f"{int(raw):04X}"
+
+
+def _reporter(simulator: Any) -> Iterator[Word]:
+    """Histories of entries with `values`, which most have; one without has no number that is read."""
+    for sent in _drained(simulator.history):
+        yield from (("", str(code), text.strip()) for code, text in getattr(sent, "values", {}).items())
 
 
 def _drained(history: deque[_T]) -> Iterator[_T]:

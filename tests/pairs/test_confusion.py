@@ -10,8 +10,11 @@ from tests.pairs.pairing import Device, Talk, stream_profiles
 
 MINUTE_S = 60.0
 PROFILES = list(stream_profiles())
-SAME_BY_NATURE = {frozenset({"astm/sysmex_xp", "astm/erba_xl"})}
-"""Profiles of one protocol whose messages do not name the maker: the person who configures is the only witness."""
+SAME_BY_NATURE = {
+    frozenset({"astm/sysmex_xp", "astm/erba_xl"}),
+    frozenset({"nellcor_ascii/npb_290", "nellcor_ascii/n_595"}),
+}
+"""Profiles of one protocol whose messages do not name the model, and mean the same with each."""
 RAW_ONLY = {"astm", "hamilton_g5"}
 """Drivers whose right pair has no value under a table of its own: results, or all in the device's own codes."""
 

@@ -374,7 +374,9 @@ def test_nothing_is_said_after_the_end() -> None:
     it.rx(ONE_PUMP)
     it.seen.clear()
     it.take(it.driver.stop(it.now))
-    assert it.seen == [
+    told = [(one.mds, one.connection, one.operating) for one in it.seen if isinstance(one, Device)]
+    assert told == [("11", "disconnected", "unknown"), ("", "disconnected", "unknown")]
+    assert it.seen[1:] == [
         Device(
             validity="valid",
             reason="stopped",
@@ -396,14 +398,15 @@ def test_silence_is_told_once_and_pumps_are_told_again_after_it() -> None:
     it.rx(ONE_PUMP)
     it.seen.clear()
     it.wait(100.0)
-    assert [(s.connection, s.mds) for s in it.seen if isinstance(s, Device)] == [("stale", "")]
+    assert [(s.connection, s.mds) for s in it.seen if isinstance(s, Device)] == [
+        ("stale", ""),
+        ("disconnected", "11"),
+    ]
     it.seen.clear()
     it.rx(ONE_PUMP)
     told = [(s.connection, s.operating, s.mds) for s in it.seen if isinstance(s, Device)]
     assert told == [("connected", "unknown", ""), ("connected", "in_use", "11")]
 
-
-# --- what may be sent at all ------------------------------------------------------------------------------------
 
 SAFE = st.from_regex(r"[A-Za-z0-9_.-]{1,16}", fullmatch=True)
 

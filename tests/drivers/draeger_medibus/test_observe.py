@@ -241,7 +241,7 @@ def test_alarms_of_one_device_are_not_those_of_the_next() -> None:
     """The name the alarm went on under is the one it goes off under."""
     it = listen(alarm(b"N10PAW HIGH"), response(0x52, b"8250'Savina'03.00:04.00"), alarm(b"N10PAW HIGH"), alarm())
     told = [(o.metric, o.presence) for o in it.seen if isinstance(o, Alert)]
-    assert told == [("MDC_EVT_HI_GT_LIM", "on"), ("", "on"), ("", "off")]
+    assert told == [("MDC_EVT_HI_GT_LIM", "on"), ("MDC_EVT_HI_GT_LIM", "off"), ("", "on"), ("", "off")]
 
 
 def test_answers_without_a_layout_are_published_as_sent() -> None:

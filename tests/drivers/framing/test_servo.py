@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.contract import NOISE, Fault
+from drivers.framing.checksum import xor8
 from drivers.framing.servo import (
     BLOCKS,
     MAX_CURVES,
@@ -20,7 +21,6 @@ from drivers.framing.servo import (
     Text,
     Values,
     pairs,
-    xor8,
 )
 
 

@@ -174,7 +174,7 @@ def test_another_device_is_not_read(name: str, report: bytes) -> None:
     if name == "v60":
         assert alerts(said) == [
             ("VRPT.118", "on", "valid"),
-            ("VRPT.118", "off", "valid"),
+            ("VRPT.118", "off", "not_available"),
             ("VRPT.118", "on", "valid"),
         ]
 

@@ -11,7 +11,11 @@ from drivers.profile import Allowed
 from gateway.ports.gate import GatedPort, SendGate
 
 NOP = bytes.fromhex("1b3034420d")
-ALLOW = (Allowed("NOP", hex="1B 30 34 42 0D"), Allowed("echo", pattern=r"\x01[\x21-\x7e][0-9A-F]{2}\r"))
+ALLOW = (
+    Allowed("NOP", hex="1B 30 34 42 0D"),
+    Allowed("echo", pattern=r"\x01[\x21-\x7e][0-9A-F]{2}\r", check="sum8"),
+    Allowed("channel", pattern=r"RCCO[0-9]{3}[0-9A-F]{2}\x04", check="xor8"),
+)
 
 
 def gate(max_per_minute: int = 10, *, may_send: bool = True) -> SendGate:
@@ -23,13 +27,17 @@ def gate(max_per_minute: int = 10, *, may_send: bool = True) -> SendGate:
     [
         (NOP, "sent"),
         (NOP + NOP, "sent"),
-        (b"\x01$3F\r", "sent"),
-        (NOP + b"\x01$3F\r", "sent"),
+        (b"\x01$25\r", "sent"),
+        (b"RCCO2002F\x04", "sent"),
+        (b"RCCO200FF\x04", "not_allowed"),
+        (b"\x01$FF\r", "not_allowed"),
+        (NOP + b"\x01$26\r", "not_allowed"),
+        (NOP + b"\x01$25\r", "sent"),
         (NOP[:-1], "not_allowed"),
         (NOP + b"x", "not_allowed"),
         (b"", "not_allowed"),
         (b"\x1bU70\r", "not_allowed"),
-        (b"\x01$3F\r\n", "not_allowed"),
+        (b"\x01$25\r\n", "not_allowed"),
     ],
 )
 def test_only_whole_allowed_frames_pass(data: bytes, verdict: str) -> None:

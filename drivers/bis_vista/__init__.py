@@ -1,0 +1,1 @@
+"""BIS VISTA and A-2000 monitors, binary protocol."""

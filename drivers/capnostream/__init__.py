@@ -1,0 +1,1 @@
+"""Oridion Capnostream 20 capnograph and pulse oximeter."""

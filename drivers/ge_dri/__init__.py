@@ -1,0 +1,1 @@
+"""GE / Datex-Ohmeda patient monitors by the Datex-Ohmeda record interface (DRI)."""

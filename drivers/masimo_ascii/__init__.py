@@ -1,0 +1,1 @@
+"""Masimo pulse oximeters that print ASCII-1 lines."""

@@ -1,0 +1,1 @@
+"""Nellcor pulse oximeters that print lines of text on their data port."""

@@ -1,0 +1,1 @@
+"""Philips IntelliVue data export."""

@@ -1,0 +1,159 @@
+"""From numerics to observations: validity and alarms out of the state word, units out of the unit code."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from drivers.framing.ieee11073 import Special, float32
+from drivers.mds import Mds
+from drivers.observation import Alert, AnyObservation, Numeric, Validity, Vendor
+from drivers.philips_intellivue.pdus import FIRST, PollResult, time_of
+from drivers.philips_intellivue.values import Reading, Value
+from drivers.profile import Metric, Profile, unknown_numeric
+
+UNITS: Mapping[int, str] = {
+    0x0200: "1",
+    0x0220: "%",
+    0x0AA0: "/min",
+    0x0AE0: "/min",
+    0x0F20: "mm[Hg]",
+    0x0F03: "kPa",
+    0x0F40: "cm[H2O]",
+    0x17A0: "Cel",
+    0x0652: "mL",
+    0x0C00: "L/min",
+    0x10B2: "mV",
+}
+"""Unit codes (IEEE 11073-10101, partition 4) to UCUM; a number in any other unit is not published as one."""
+ABSENT = ((0x8000, "invalid"), (0x2000, "unavailable"), (0x1000, "calibrating"), (0x0800, "test"), (0x0400, "demo"))
+"""State bits with which there is no value of the patient, the gravest first."""
+QUESTIONABLE, EARLY, ONGOING = 0x4000, 0x0040, 0x0020
+IN_ALARM, INHIBITED = 0x0002, 0x0001
+MOST_CODES = 512
+"""Physio ids whose alarms and time stamps are remembered."""
+
+
+def absence(state: int) -> str:
+    """Why there is no value; empty where there is one."""
+    return next((reason for bit, reason in ABSENT if state & bit), "")
+
+
+class Observer:
+    """One monitor's numerics as observations; what is remembered stands in its MDS."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.mds = Mds()
+        self._rows = profile.by_code
+        self._stamped: dict[str, tuple[bytes, int, int, int]] = {}
+        self._codes: set[int] = set()
+        self._usable, self._is_linked = 0, False
+
+    def restart(self) -> None:
+        """The port was opened again."""
+        self.mds.restart()
+        self._stamped.clear()
+        self._usable, self._is_linked = 0, False
+
+    def observe(self, result: PollResult, readings: tuple[Reading, ...]) -> list[AnyObservation]:
+        """All that a result, or one part of it, says."""
+        self.mds.device_time = time_of(result.absolute)
+        unfinished = self._begin(result)
+        numerics: list[Numeric] = []
+        alerts: list[AnyObservation] = []
+        for reading in readings:
+            for value in reading.values:
+                numerics += self._numeric(value, reading.stamp)
+                self._usable += not absence(value.state)
+                alerts += self._alerts(value)
+        use = self._end() if result.part == 0 else self.mds.operate("in_use") if self._usable else []
+        return [*unfinished, *self.mds.values(numerics), *alerts, *use]
+
+    def _begin(self, result: PollResult) -> list[AnyObservation]:
+        """A first part closes the round before it, if that never had its final result."""
+        if result.part != FIRST:
+            return []
+        unfinished = self._end() if self._is_linked else []
+        self._is_linked, self._usable = True, 0
+        return unfinished
+
+    def _end(self) -> list[AnyObservation]:
+        usable, self._usable, self._is_linked = self._usable, 0, False
+        return self.mds.operate("in_use" if usable else "unknown")
+
+    def _numeric(self, value: Value, stamp: bytes) -> Iterator[Numeric]:
+        code = f"{value.physio:04X}"
+        text = f"{value.state:04X} {value.unit:04X} {value.word:08X}"
+        if stamp and self._is_told(code, stamp, value):
+            return
+        time = time_of(stamp) or self.mds.device_time
+        yield self._read(value, code, text, time)
+
+    def _is_told(self, code: str, stamp: bytes, value: Value) -> bool:
+        """A measurement with its own time (a cuff's) is sent again and again until there is a new one."""
+        said = (stamp, value.state & ~(IN_ALARM | INHIBITED), value.unit, value.word)
+        if self._stamped.get(code) == said:
+            return True
+        if code in self._stamped or len(self._stamped) < MOST_CODES:
+            self._stamped[code] = said
+        return False
+
+    def _read(self, value: Value, code: str, text: str, time: str) -> Numeric:
+        unit = UNITS.get(value.unit)
+        if unit is None:
+            return unknown_numeric(code, text)
+        metric = self._row(code, value.unit, unit)
+        reason = absence(value.state)
+        number = float32(value.word)
+        if isinstance(number, Special):
+            return metric.numeric(None, text, reason=reason or number.value, device_time=time)
+        if reason:
+            return metric.numeric(None, text, reason=reason, device_time=time)
+        validity, why = _validity(value.state)
+        if validity == "ongoing" and not _is_plausible(metric, number):
+            validity, why = "questionable", "implausible"
+        return metric.numeric(number, text, reason=why, validity=validity, device_time=time)
+
+    def _row(self, code: str, unit_code: int, unit: str) -> Metric:
+        """The row of a physio id in this unit. Without one the monitor's own code and unit stand, without a name."""
+        for key in (code, f"{code}:{unit_code:04X}"):
+            row = self._rows.get(key)
+            if row is not None and row.unit == unit:
+                return row
+        return Metric(code=code, unit=unit)
+
+    def _alerts(self, value: Value) -> list[AnyObservation]:
+        """Bits of the state: the value is in alarm, its alarms are inhibited. There is no priority in them."""
+        if value.physio not in self._codes and len(self._codes) >= MOST_CODES:
+            return []
+        self._codes.add(value.physio)
+        code = f"{value.physio:04X}"
+        active = {}
+        if value.state & IN_ALARM:
+            active[f"{code}.0002"] = self._alert(f"{code}.0002", "in alarm", is_alarm=True)
+        if value.state & INHIBITED:
+            active[f"{code}.0001"] = self._alert(f"{code}.0001", "alarm inhibited", is_alarm=False)
+        return self.mds.alerts(code, active)
+
+    def _alert(self, code: str, text: str, *, is_alarm: bool) -> Alert:
+        return Alert(
+            vendor=Vendor(code, text),
+            validity="valid",
+            device_time=self.mds.device_time,
+            alert="unknown" if is_alarm else "technical",
+            priority="unknown" if is_alarm else "none",
+            presence="on",
+        )
+
+
+def _validity(state: int) -> tuple[Validity, str]:
+    """Of a value that is there."""
+    if state & QUESTIONABLE:
+        return "questionable", "questionable"
+    if state & EARLY:
+        return "ongoing", "early"
+    return ("ongoing", "") if state & ONGOING else ("valid", "")
+
+
+def _is_plausible(metric: Metric, number: Decimal) -> bool:
+    """The gate judges valid values only; one that is still being measured is judged here."""
+    low, high = metric.range
+    return (low is None or number >= low) and (high is None or number <= high)
