@@ -160,6 +160,7 @@ def test_silence_becomes_stale(profile: Profile) -> None:
 
 @given(seed=SEEDS)
 def test_sends_only_what_is_allowed_and_not_too_often(profile: Profile, seed: int) -> None:
+    """Hazard H8, interference with the device; storms that last an hour are in each driver's own tests."""
     chance = random.Random(seed)
     driver = stream(profile)
     now = chance.uniform(0, 1e6)
