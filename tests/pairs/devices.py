@@ -42,6 +42,8 @@ MONITORS = (
     Device("capnostream", ("capnostream/capnostream_20",)),
     Device("bis_vista", ("bis_vista/bis_vista",)),
     Device("mindray_pds", ("mindray_pds/monitor",)),
+    Device("ge_dri", ("ge_dri/carescape", "ge_dri/b_series", "ge_dri/s5"), {"model": "carescape"}),
+    Device("hl7_monitor", ("hl7_monitor/generic", "hl7_monitor/mdc")),
 )
 _NONIN = {"SPO2": "SPO2", "SpO2": "SPO2", "HR": "HR", "SpO2-D": "SPO2-D", "HR-D": "HR-D", "PR": "HR"}
 SAME_WORDS: dict[str, dict[str, str]] = {
@@ -55,6 +57,14 @@ SAME_WORDS: dict[str, dict[str, str]] = {
     "contec_cms50": {"SpO2": "SPO2", "PR": "PR"},
     "capnostream": {name: name for name in ("EtCO2", "FiCO2", "RR", "SpO2", "PR")},
     "bis_vista": {f"{channel}.{name}": f"{name}.{channel}" for channel in (1, 2) for name in ("BIS", "SEF95", "EMG")},
+    "ge_dri": {
+        "ECG.hr": "ecg.hr",
+        "ECG.st1": "ecg.st1",
+        "ART.sys": "p1.sys",
+        "ART.dia": "p1.dia",
+        "ART.mean": "p1.mean",
+    },
+    "hl7_monitor": {},
     "mindray_pds": {str(code): str(code) for code in (101, 151, 160, 161, 170, 171, 172)},
 }
 """Where the two hands mean the same: the driver's vendor code to the simulator's."""
@@ -65,5 +75,6 @@ DEVICES = (
     *MONITORS,
     Device("astm", ("astm/sysmex_xp",)),
     Device("astm", ("astm/erba_xl",), {"profile": "erba_xl"}),
+    Device("ge_dri", ("ge_dri/s5", "ge_dri/b_series", "ge_dri/carescape"), {"model": "s5"}),
     Device("registers", ()),
 )

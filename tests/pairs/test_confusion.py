@@ -15,7 +15,7 @@ SAME_BY_NATURE = {
     frozenset({"nellcor_ascii/npb_290", "nellcor_ascii/n_595"}),
 }
 """Profiles of one protocol whose messages do not name the model, and mean the same with each."""
-RAW_ONLY = {"astm", "hamilton_g5"}
+RAW_ONLY = {"astm", "hamilton_g5", "hl7_monitor"}
 """Drivers whose right pair has no value under a table of its own: results, or all in the device's own codes."""
 
 
