@@ -10,6 +10,8 @@ from tests.pairs.devices import MONITORS, OXIMETERS, SAME_WORDS, SKETCHES, VENTI
 from tests.pairs.pairing import Device, Talk
 from tests.pairs.said import Word, number, words
 
+pytestmark = pytest.mark.alone  # minutes of work that need no coverage: hours of every device
+
 TWO_HOURS_S = 7200.0
 TROUBLE_S, CALM_S = 120.0, 480.0
 """All faults at once, then none; a line is not believed for five minutes after a damaged frame (drivers/quality)."""
