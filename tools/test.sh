@@ -7,8 +7,8 @@ export LOCPATH=$PWD/.venv/locale PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 python=.venv/bin/python
 
 if (($#)); then exec "$python" -m pytest "$@"; fi
-# What exercises no product code of its own runs without coverage, which costs it most of its time.
-plain=(tests/simulators tests/pairs)
+# Without coverage, which takes most of their time: what the tests in a driver's own folder cover as well, and simulators.
+plain=(tests/contract tests/pairs tests/simulators)
 "$python" -m pytest -n auto --dist worksteal --cov --cov-report= "${plain[@]/#/--ignore=}"
 "$python" -m pytest -n auto --dist worksteal "${plain[@]}"
 mkdir -p build
