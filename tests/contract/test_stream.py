@@ -13,7 +13,7 @@ from drivers.observation import AnyObservation, Numeric, Result, Vendor
 from drivers.profile import Profile
 from drivers.quality import Gate
 from tests.contract.cases import STREAMS, stream, wires
-from tests.contract.measure import cpu_ms, held_bytes
+from tests.contract.measure import NOISE_BUDGET, cost, held_bytes
 from tests.contract.noise import kinds, mutated, random_bytes, torn
 from tests.contract.play import (
     Said,
@@ -28,7 +28,6 @@ from tests.contract.play import (
 )
 
 KIB = 1024
-NOISE_BUDGET_MS = 50.0
 HELD_BEYOND_FRAMES = 64 * KIB
 """Tables and last values a driver may hold beside two frames of the largest size."""
 FLIPS = 4001
@@ -115,17 +114,17 @@ def _listening(profile: Profile, parts: list[bytes]) -> Callable[[], Callable[[]
 @pytest.mark.parametrize("chunk", [16, 4096, 64 * KIB])
 def test_noise_is_cheap(profile: Profile, chunk: int) -> None:
     for name, noise in kinds(profile, 64 * KIB).items():
-        spent = cpu_ms(_listening(profile, list(pieces(noise, chunk))))
-        assert spent <= NOISE_BUDGET_MS, f"{name}, {chunk} bytes at a time"
+        spent = cost(_listening(profile, list(pieces(noise, chunk))))
+        assert spent <= NOISE_BUDGET, f"{name}, {chunk} bytes at a time"
 
 
 def test_work_is_linear(profile: Profile) -> None:
     """Eight times the bytes, at most three times eight times the work."""
     small, large = kinds(profile, 64 * KIB), kinds(profile, 512 * KIB)
     for name in small:
-        few = cpu_ms(_listening(profile, list(pieces(small[name]))))
-        many = cpu_ms(_listening(profile, list(pieces(large[name]))), best_of=2)
-        assert many <= 8 * 3 * max(few, 1.0), name
+        few = cost(_listening(profile, list(pieces(small[name]))), limit=0.0, runs=5)
+        limit = 8 * 3 * max(few, 1 / 3)
+        assert cost(_listening(profile, list(pieces(large[name]))), limit) <= limit, name
 
 
 @given(seed=SEEDS, size=st.integers(1, 3000))
