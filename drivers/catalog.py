@@ -26,6 +26,7 @@ DRIVERS = {
     "ge_dri": "GeDriDriver",
     "hamilton_g5": "HamiltonG5Driver",
     "hl7_monitor": "Hl7MonitorDriver",
+    "horiba_abx": "HoribaAbxDriver",
     "masimo_ascii": "MasimoAsciiDriver",
     "mindray_pds": "MindrayPdsDriver",
     "nellcor_ascii": "NellcorAsciiDriver",
@@ -79,8 +80,11 @@ def read_profile(
     where = f"{driver}/profile.toml: profile.{name}"
     profile = _convert(where, table, Profile)
     metric = _with_shared(where, profile, rows or {})
+    ports = profile.ports or protocol.ports
+    if not set(ports) <= set(protocol.ports) or ("udp" in ports and len(ports) > 1):
+        raise msgspec.ValidationError(f"{where}.ports: {', '.join(ports)}: not the protocol's, or udp beside another")
     return msgspec.structs.replace(
-        profile, name=name, driver=driver, protocol=protocol, metric=metric, use=(), without=()
+        profile, name=name, driver=driver, protocol=protocol, metric=metric, ports=ports, use=(), without=()
     )
 
 
@@ -140,7 +144,7 @@ def load_map(path: Path) -> Profile:
     """
     found = read_map(path.read_text(encoding="utf-8-sig"))
     protocol = _profile_file("registers").driver
-    return msgspec.structs.replace(found, name=path.stem, driver="registers", protocol=protocol)
+    return msgspec.structs.replace(found, name=path.stem, driver="registers", protocol=protocol, ports=protocol.ports)
 
 
 def profile(driver: str, name: str = "") -> Profile:

@@ -27,7 +27,7 @@ from drivers.nomenclature import Term, terms
 from drivers.observation import Category, Enumeration, Numeric, Validity, Vendor
 
 Tier = Literal["sketch", "bench", "captured", "field"]
-PortKind = Literal["serial", "tcp", "tcp-listen", "modbus"]
+PortKind = Literal["serial", "tcp", "tcp-listen", "udp", "modbus"]
 
 
 class Allowed(Struct, frozen=True, forbid_unknown_fields=True):
@@ -204,6 +204,8 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dic
     models: tuple[str, ...]
     tier: Tier
     firmware: tuple[str, ...] = ()
+    ports: tuple[PortKind, ...] = ()
+    """In the file those of the protocol that this family has, where not all; once read, what holds."""
     line: str = ""
     """Default line settings as the document gives them, `19200 8E1`; empty where the device sets them."""
     modem: ModemLines = ModemLines()
@@ -228,6 +230,11 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dic
     def by_code(self) -> dict[str, Metric]:
         """The metric table by vendor code."""
         return {metric.code: metric for metric in self.metric}
+
+    @property
+    def is_datagram(self) -> bool:
+        """Whether each piece that comes is a whole datagram, and each that is sent one frame."""
+        return self.ports == ("udp",)
 
     @property
     def allowed(self) -> tuple[Allowed, ...]:

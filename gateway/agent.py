@@ -31,6 +31,7 @@ from gateway.ports.gate import GatedPort, SendGate
 from gateway.ports.port import StreamPort
 from gateway.ports.serial import SerialPort
 from gateway.ports.tcp import TcpListenPort, TcpPort
+from gateway.ports.udp import UdpPort, UdpSockets
 from gateway.spool.cipher import device_secret
 from gateway.spool.spool import CommitRefused, Depth, Spool
 from gateway.timekeeping import Timekeeping
@@ -73,6 +74,7 @@ class Agent:
             caps=caps_of(config.spool.caps),
         )
         self._devices: dict[str, StreamDevice | RegisterDevice] = {}
+        self._udp = UdpSockets()
         socket = config.gateway.socket
         self._feed = Feed(Path(socket), self.status, config.gateway.id, self._clock.mono) if socket else None
         settings = UplinkSettings(
@@ -173,7 +175,7 @@ class Agent:
             port = ModbusPort(address, device, profile, trace=self._trace(device.name))
             return RegisterDevice(setup, port, self._spool, self._clock, self._journal, self._show_block(device.name))
         gate = SendGate(profile.allowed, profile.protocol.max_send_per_minute, may_send=may_send(device))
-        gated = GatedPort(_stream_port(device, profile), gate, self._trace(device.name))
+        gated = GatedPort(_stream_port(device, profile, self._udp), gate, self._trace(device.name))
         return StreamDevice(setup, gated, self._spool, self._clock, self._journal)
 
     def _trace(self, device: str) -> Callable[[Any, bytes], None] | None:
@@ -239,12 +241,14 @@ class Agent:
         return structs.replace(told, clock=told.clock | {"refused": refused}) if refused else told
 
 
-def _stream_port(device: DeviceConfig, profile: Profile) -> StreamPort:
+def _stream_port(device: DeviceConfig, profile: Profile, sockets: UdpSockets) -> StreamPort:
     address = parse_port(device.port)
     if address.kind == "tcp":
         return TcpPort(address.host, address.port)
     if address.kind == "tcp-listen":
         return TcpListenPort(address.host, address.port)
+    if address.kind == "udp":
+        return UdpPort(address.host, address.port, address.local, sockets)
     line = line_settings(device)
     return SerialPort(address.path, line.baud, line.bits, line.parity, line.stop, profile.modem)
 

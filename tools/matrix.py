@@ -53,7 +53,7 @@ def _row(profile: Profile) -> str:
         ", ".join(profile.models),
         f"`{profile.driver}` · `{profile.name}`",
         profile.tier,
-        ", ".join(protocol.ports) + (f", {profile.line}" if profile.line else ""),
+        ", ".join(profile.ports) + (f", {profile.line}" if profile.line else ""),
         "asks" if protocol.asks else "listens",
         *(_count(kinds[kind]) for kind in ("numeric", "enumeration", "waveform", "alert")),
         f"[cable]({readme}#cable-and-pinout), [settings]({readme}#settings-on-the-device)",

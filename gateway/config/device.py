@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from drivers import catalog
+from drivers.curves import BadCurves
 from drivers.profile import Profile
 from gateway.config.check import Checker, right_for
 from gateway.config.file import FileProblem, read_text
@@ -54,6 +55,7 @@ NO_LINE = N_('missing key "line" in {where}: the profile {profile} has no line s
 USELESS_LINE = N_("line = {line}: a network port has no line settings")
 NO_LINE_THERE = N_("no key line here; they are set on the converter itself")
 BAD_OPTIONS = N_("the options of {where} do not go together: {detail}")
+BAD_CURVES = N_("curves of {where}: {detail}")
 OPTIONS_PAGE = N_("what the page of the driver {driver} says of its options")
 
 MODBUS_KINDS = ("modbus-tcp", "modbus-rtu", "modbus-ascii")
@@ -158,9 +160,9 @@ class DeviceCheck:
         return address
 
     def _kind(self, path: Place, port: str, address: PortAddress, profile: Profile) -> None:
-        if address.family in profile.protocol.ports:
+        if address.family in profile.ports:
             return
-        kinds = [kind for each in profile.protocol.ports for kind in (MODBUS_KINDS if each == "modbus" else (each,))]
+        kinds = [kind for each in profile.ports for kind in (MODBUS_KINDS if each == "modbus" else (each,))]
         found = say(WRONG_KIND, port=shown(port), profile=profile.name, driver=profile.driver)
         self._checker.add((*path, "port"), found, say(KINDS, kinds=listed(kinds)))
 
@@ -268,7 +270,15 @@ class DeviceCheck:
         try:
             options = msgspec.convert({**profile.options, **own}, kind)
         except msgspec.ValidationError as error:
-            found = say(BAD_OPTIONS, where=where, detail=str(error))
-            self._checker.add(here, found, say(OPTIONS_PAGE, driver=profile.driver))
+            self._unfit(here, where, profile.driver, error)
             return None
         return getattr(options, "unit", None)
+
+    def _unfit(self, here: Place, where: str, driver: str, error: msgspec.ValidationError) -> None:
+        """Each option can be read, and yet the driver takes them not."""
+        right, cause = say(OPTIONS_PAGE, driver=driver), error.__cause__
+        if isinstance(cause, BadCurves):
+            found = say(BAD_CURVES, where=where, detail=say(cause.template, **cause.facts))
+            self._checker.add((*here, "curves"), found, right, nearest_of(cause.facts.get("code"), cause.known))
+            return
+        self._checker.add(here, say(BAD_OPTIONS, where=where, detail=str(error)), right)

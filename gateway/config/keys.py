@@ -52,7 +52,7 @@ ProfileName = Annotated[
 ]
 Port = Annotated[
     str,
-    Meta(description=N_("serial:/dev/serial/by-path/…, tcp:HOST:PORT, tcp-listen:HOST:PORT or a modbus- port")),
+    Meta(description=N_("serial:/dev/serial/by-path/…, tcp:, tcp-listen: or udp:HOST:PORT, or a modbus- port")),
 ]
 Line = Annotated[str, Meta(description=N_('the line settings the device shows, for example "19200 8E1"'))]
 Place = Annotated[

@@ -116,4 +116,4 @@ def _reasons(profile: Profile) -> str:
 
 def may_ever_send(profile: Profile) -> bool:
     """True where the profile has anything to send: an allow-list, or Modbus requests."""
-    return bool(profile.allowed) or "modbus" in profile.protocol.ports
+    return bool(profile.allowed) or "modbus" in profile.ports

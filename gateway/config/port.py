@@ -11,7 +11,7 @@ from drivers.profile import PortKind
 from gateway.config.problem import BadValue, nearest_of, shown
 from gateway.language import N_
 
-Kind = Literal["serial", "tcp", "tcp-listen", "modbus-tcp", "modbus-rtu", "modbus-ascii"]
+Kind = Literal["serial", "tcp", "tcp-listen", "udp", "modbus-tcp", "modbus-rtu", "modbus-ascii"]
 Parity = Literal["N", "E", "O"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ON_A_LINE: tuple[Kind, ...] = ("serial", "modbus-rtu", "modbus-ascii")
@@ -30,12 +30,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class PortAddress(Struct, frozen=True):
-    """Where a device is reached: `path` for a serial line, `host` and `port` for a network."""
+    """Where a device is reached: `path` for a serial line, `host` and `port` for a network.
+
+    `local` is the box's own UDP port, 0 where any will do.
+    """
 
     kind: Kind
     path: str = ""
     host: str = ""
     port: int = 0
+    local: int = 0
 
     @property
     def family(self) -> PortKind:
@@ -62,7 +66,7 @@ class UnknownPortKind(BadValue):
 
     sentence = N_("port {found}: {word} is no kind of port")
     expected = N_(
-        "serial:/dev/serial/by-path/…, tcp:HOST:PORT, tcp-listen:HOST:PORT, modbus-tcp:HOST:PORT, "
+        "serial:/dev/serial/by-path/…, tcp:HOST:PORT, tcp-listen:HOST:PORT, udp:HOST:PORT, modbus-tcp:HOST:PORT, "
         "modbus-rtu:/dev/serial/by-path/… or modbus-ascii:/dev/serial/by-path/…"
     )
 
@@ -115,11 +119,12 @@ def parse_port(text: str) -> PortAddress:
         if not rest.startswith("/") or rest.endswith("/") or len(rest) > 255 or _CONTROL.search(rest):
             raise BadPortPath(found=shown(text), kind=kind)
         return PortAddress(kind, path=rest)
+    rest, local = _local_port(rest) if kind == "udp" else (rest, 0)
     address = _host_and_port(rest, lowest=0 if kind == "tcp-listen" else 1)
     if address is None:
         raise BadPortHost(found=shown(text), kind=kind, example=502 if kind == "modbus-tcp" else 4001)
     host, port = address
-    return PortAddress(kind, host=host, port=port)
+    return PortAddress(kind, host=host, port=port, local=local)
 
 
 def parse_line(text: str) -> LineSettings:
@@ -147,6 +152,9 @@ def are_one_port(one: PortAddress, other: PortAddress) -> bool:
     """True where two addresses cannot be open at the same time."""
     if one.path or other.path:
         return bool(one.path and other.path) and os.path.realpath(one.path) == os.path.realpath(other.path)
+    if one.kind == "udp" or other.kind == "udp":
+        own = (one.local or one.port, other.local or other.port)
+        return one.kind == other.kind and one.host.lower() == other.host.lower() and own[0] == own[1]
     if one.port != other.port or one.port == 0:
         return False
     if (one.kind == "tcp-listen") != (other.kind == "tcp-listen"):
@@ -165,6 +173,14 @@ def is_host(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _local_port(text: str) -> tuple[str, int]:
+    """`HOST:PORT:LOCAL` without its last part, which may be left out."""
+    head, _colon, local = text.rpartition(":")
+    if re.fullmatch(r"(?:[^:]+|\[[^]]*\]):[0-9]{1,5}", head) and local.isdecimal() and 1 <= int(local[:6]) <= 65535:
+        return head, int(local)
+    return text, 0
 
 
 def _host_and_port(text: str, lowest: int) -> tuple[str, int] | None:

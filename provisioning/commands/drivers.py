@@ -47,7 +47,7 @@ def _facts(profile: Profile) -> dict[str, object]:
         "vendor": profile.vendor,
         "models": profile.models,
         "tier": profile.tier,
-        "ports": profile.protocol.ports,
+        "ports": profile.ports,
         "line": profile.line,
         "document": profile.protocol.document,
         "metrics": [

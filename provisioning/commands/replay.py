@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     cut = _cutter(arguments.chunk)
     driver = make_driver(profile, arguments.option)
     replay = _Replay(profile, driver, sys.stdout.buffer, show_faults=arguments.faults)
-    has_registers = "modbus" in profile.protocol.ports
+    has_registers = "modbus" in profile.ports
     for piece in read_capture(arguments.file):
         if bool(piece.table) != has_registers:
             raise OtherRecording(file=arguments.file, driver=profile.driver)

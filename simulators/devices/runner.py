@@ -1,4 +1,4 @@
-"""Put a simulator on a pty or a TCP port; nothing is left behind when it ends, however it ends.
+"""Put a simulator on a pty, a TCP port or a UDP port; nothing is left behind when it ends, however it ends.
 
 Until cancelled, for a command:
 
@@ -6,7 +6,9 @@ Until cancelled, for a command:
     await serve_tcp(simulator, "127.0.0.1", 4001)              # the box connects to the device
     await connect_tcp(simulator, "127.0.0.1", 4001)            # the device connects to the box
 
-For the length of a block, for a test: `pty_line`, `tcp_server` (its `port` is the bound one) and `tcp_client`:
+    await serve_udp(simulator, "127.0.0.1", 24105)             # the box sends datagrams to the device
+
+For the length of a block, for a test: `pty_line`, `tcp_server`, `udp_server` (`port` is the bound one), `tcp_client`:
 
     async with tcp_server(simulator, "127.0.0.1") as running: ... running.port ...
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import socket
 import tty
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
@@ -29,6 +32,7 @@ POLL_S = 0.05
 """How often an unplugged pty is looked at, and the longest nap beside an event loop that is asked to stop."""
 RETRY_S = 0.2
 PENDING_LIMIT_BYTES = 65_536
+DATAGRAM_BYTES = 65_535
 
 
 def _now() -> float:
@@ -41,7 +45,7 @@ class Running:
 
     task: asyncio.Future[None]
     port: int = 0
-    """The bound TCP port; 0 when it does not listen."""
+    """The bound port; 0 when it does not listen."""
 
     async def wait(self) -> None:
         """Wait for its end: a fault of the simulator itself, raised here."""
@@ -64,6 +68,12 @@ async def serve_tcp(simulator: Simulator, host: str, port: int) -> None:
 async def connect_tcp(simulator: Simulator, host: str, port: int) -> None:
     """Call the box, again and again, until cancelled."""
     async with tcp_client(simulator, host, port) as running:
+        await running.wait()
+
+
+async def serve_udp(simulator: Simulator, host: str, port: int, listener: tuple[str, int] | None = None) -> None:
+    """Be a device of datagrams until cancelled; see `udp_server`."""
+    async with udp_server(simulator, host, port, listener) as running:
         await running.wait()
 
 
@@ -285,3 +295,51 @@ async def _converse_tcp(simulator: Simulator, reader: asyncio.StreamReader, writ
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
+
+
+# -- UDP ------------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def udp_server(
+    simulator: Simulator, host: str, port: int = 0, listener: tuple[str, int] | None = None
+) -> AsyncIterator[Running]:
+    """Send each datagram to `listener`, or to whoever spoke last: a device that is only asked knows no other."""
+    loop = asyncio.get_running_loop()
+    line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        line.setblocking(False)
+        line.bind((host, port))
+        simulator.connected(_now())
+        async with _in_background(_converse_udp(loop, simulator, line, listener), line.getsockname()[1]) as running:
+            yield running
+    finally:
+        line.close()
+
+
+async def _converse_udp(
+    loop: asyncio.AbstractEventLoop, simulator: Simulator, line: socket.socket, listener: tuple[str, int] | None
+) -> None:
+    where = listener
+    heard = asyncio.Event()
+    loop.add_reader(line, heard.set)
+    try:
+        while True:
+            said = simulator.wake(_now())
+            if not said and not heard.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_nap_s(simulator)):
+                        await heard.wait()
+            if not said and heard.is_set():
+                try:
+                    data, sender = line.recvfrom(DATAGRAM_BYTES)
+                except OSError:  # nothing more; or nobody listened at the other end
+                    heard.clear()
+                    continue
+                where = listener or sender
+                said = simulator.receive(data, _now())
+            if said and where:
+                with suppress(OSError):
+                    line.sendto(said, where)
+    finally:
+        loop.remove_reader(line)

@@ -85,10 +85,10 @@ class Line:
         while self._size > LINE_LIMIT_BYTES:
             self._size -= len(self._waiting.popleft()[1])
 
-    def take(self, now: float) -> bytes:
-        """All that has left by `now`."""
+    def take(self, now: float, *, one: bool = False) -> bytes:
+        """All that has left by `now`, or only the first of what was put."""
         out = bytearray()
-        while self._waiting and self._waiting[0][0] <= now:
+        while self._waiting and self._waiting[0][0] <= now and not (one and out):
             out += self._waiting.popleft()[1]
         self._size -= len(out)
         return bytes(out)
@@ -108,6 +108,8 @@ class Simulator(ABC):
     """Faults it can inject: name → what happens."""
     OPTIONS: ClassVar[Mapping[str, Option]] = COMMON_OPTIONS
     """Options it takes: name → default and meaning."""
+    is_datagram: bool = False
+    """Whether it speaks by datagrams: each call returns at most one, and `wake_at` is due while more wait."""
     FRAME_FAULTS: ClassVar[frozenset[str]] = frozenset(COMMON_FAULTS)
     """Those of FAULTS that strike a single outgoing frame in `_emit`; the others are the protocol's own business."""
 
@@ -213,7 +215,7 @@ class Simulator(ABC):
         if self._held and now >= self._held_until and self._frozen_until is None:
             self._line.put(self._held, self._held_until)
             self._held = b""
-        return self._line.take(now)
+        return self._line.take(now, one=self.is_datagram)
 
     # -- what a protocol fills in ----------------------------------------------------------------------------------
 

@@ -93,12 +93,13 @@ def profiles() -> tuple[Profile, ...]:
 
 
 def is_stream(profile: Profile) -> bool:
-    """Whether the profile's device is on a byte stream (else it is read by registers)."""
-    return "modbus" not in profile.protocol.ports
+    """Whether the profile's device is on a byte stream (else it is read by registers, or speaks by datagrams)."""
+    return "modbus" not in profile.ports and not profile.is_datagram
 
 
 STREAMS = [pytest.param(p, id=f"{p.driver}-{p.name}") for p in profiles() if is_stream(p)]
-REGISTERS = [pytest.param(p, id=f"{p.driver}-{p.name}") for p in profiles() if not is_stream(p)]
+DATAGRAMS = [pytest.param(p, id=f"{p.driver}-{p.name}") for p in profiles() if p.is_datagram]
+REGISTERS = [pytest.param(p, id=f"{p.driver}-{p.name}") for p in profiles() if "modbus" in p.ports]
 
 
 def cases_of(profile: Profile) -> list[Case]:
@@ -107,7 +108,7 @@ def cases_of(profile: Profile) -> list[Case]:
 
 
 def stream(profile: Profile, options: dict[str, object] | None = None) -> StreamDriver:
-    """A fresh driver on a byte stream."""
+    """A fresh driver on a byte stream or on datagrams."""
     return cast(StreamDriver, catalog.create(profile, options, strict=False))
 
 

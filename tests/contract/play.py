@@ -104,6 +104,11 @@ def is_allowed(profile: Profile, data: bytes) -> bool:
     return re.fullmatch(b"(?:" + rules(profile) + b")+", data, re.DOTALL) is not None
 
 
+def is_one_allowed(profile: Profile, data: bytes) -> bool:
+    """Whether bytes are exactly one allowed frame, as a datagram must be."""
+    return re.fullmatch(rules(profile), data, re.DOTALL) is not None
+
+
 def busiest_minute(profile: Profile, sent: list[tuple[float, bytes]]) -> int:
     """The most frames sent within any 60 seconds."""
     one = re.compile(rules(profile), re.DOTALL)

@@ -11,7 +11,7 @@ import pytest
 from drivers.observation import AnyObservation, Enumeration, Numeric
 from drivers.profile import Profile
 from drivers.quality import Gate
-from tests.contract.cases import STREAMS, Case, cases_of, profiles, stream
+from tests.contract.cases import STREAMS, Case, cases_of, is_stream, profiles, stream
 from tests.contract.play import Said, wake_until, walk
 
 PIECES, TORTURE_PIECES = 3_000, 100_000
@@ -20,7 +20,7 @@ DAMAGED = 0.01
 BETWEEN_S = 30.0
 CHECKED = [
     each
-    for each, profile in zip(STREAMS, (p for p in profiles() if "modbus" not in p.protocol.ports), strict=True)
+    for each, profile in zip(STREAMS, (p for p in profiles() if is_stream(p)), strict=True)
     if profile.protocol.checksum
 ]
 Value = tuple[str, str, str]

@@ -47,7 +47,7 @@ def stream_profiles() -> Iterator[Profile]:
     """Every profile of a driver on a byte stream."""
     for name in catalog.DRIVERS:
         for profile in catalog.profiles(name).values():
-            if "modbus" not in profile.protocol.ports:
+            if "modbus" not in profile.ports:
                 yield profile
 
 

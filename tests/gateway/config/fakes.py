@@ -73,7 +73,9 @@ def profile(
     driver: str, name: str, of: Protocol, line: str = "", models: tuple[str, ...] = ("M",), tier: Tier = "bench"
 ) -> Profile:
     """A profile without metrics."""
-    return Profile(vendor="V", models=models, tier=tier, line=line, driver=driver, name=name, protocol=of)
+    return Profile(
+        vendor="V", models=models, tier=tier, line=line, driver=driver, name=name, protocol=of, ports=of.ports
+    )
 
 
 NEVER = ("Perseus A500 before 1.14: restarts", "Old One: stops")

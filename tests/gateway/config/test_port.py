@@ -26,6 +26,10 @@ PORTS = [
     ("tcp:10.0.0.9:4001", PortAddress("tcp", host="10.0.0.9", port=4001)),
     ("tcp:[fe80::1]:4001", PortAddress("tcp", host="fe80::1", port=4001)),
     ("tcp-listen:0.0.0.0:0", PortAddress("tcp-listen", host="0.0.0.0", port=0)),
+    ("udp:10.0.0.5:24105", PortAddress("udp", host="10.0.0.5", port=24105)),
+    ("udp:monitor-4:2000:3073", PortAddress("udp", host="monitor-4", port=2000, local=3073)),
+    ("udp:[fe80::1]:24105", PortAddress("udp", host="fe80::1", port=24105)),
+    ("udp:[fe80::1]:2000:3073", PortAddress("udp", host="fe80::1", port=2000, local=3073)),
     ("modbus-tcp:plc.example:502", PortAddress("modbus-tcp", host="plc.example", port=502)),
 ]
 BAD_PORTS = [
@@ -53,6 +57,14 @@ BAD_PORTS = [
     ("tcp:[zz::1]:4001", ""),
     ("tcp:a b:1", ""),
     ("tcp-listen:h:-1", ""),
+    ("udp:h", ""),
+    ("udp:h:0", ""),
+    ("udp:h:2000:0", ""),
+    ("udp:h:2000:70000", ""),
+    ("udp:h:2000:", ""),
+    ("udp::2000:3073", ""),
+    ("udp:h:1:2:3", ""),
+    ("udp:fe80::1:2000", ""),
 ]
 LINES = [
     ("19200 8E1", LineSettings(19200, 8, "E", 1)),
@@ -151,6 +163,14 @@ SHARED = [
     ("tcp-listen:0.0.0.0:1", "tcp-listen:127.0.0.1:1", True),
     ("tcp-listen:10.0.0.1:1", "tcp-listen:127.0.0.1:1", False),
     ("tcp-listen:127.0.0.1:0", "tcp-listen:127.0.0.1:0", False),
+    ("udp:h:24105", "udp:H:24105", True),
+    ("udp:h:24105", "udp:i:24105", False),
+    ("udp:h:2000:3073", "udp:h:2001:3073", True),
+    ("udp:h:2000:3073", "udp:h:2000:3074", False),
+    ("udp:h:2000:3073", "udp:i:2000:3073", False),
+    ("udp:h:3073", "udp:h:2000:3073", True),
+    ("udp:h:4601", "tcp:h:4601", False),
+    ("udp:h:4601", "serial:/dev/a", False),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import termios
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from simulators.devices.astm import Astm, frame
 from simulators.devices.catalog import SIMULATORS
 from simulators.devices.draeger_medibus import DraegerMedibus
 from simulators.devices.registers import Registers
-from simulators.devices.runner import pty_line, serve_pty, serve_tcp, tcp_client, tcp_server
+from simulators.devices.runner import pty_line, serve_pty, serve_tcp, serve_udp, tcp_client, tcp_server, udp_server
 from simulators.devices.simulator import Simulator
 
 DEADLINE_S = 20.0
@@ -232,3 +233,40 @@ def test_a_mistake_of_the_simulator_is_not_hidden(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="a mistake"):
         asyncio.run(main(Broken()))
     assert not list(tmp_path.iterdir())
+
+
+class Twice(Registers):
+    """Answers each datagram with itself and with one more."""
+
+    is_datagram = True
+
+    def _hear(self, data: bytes, now: float) -> None:
+        self._line.put(data, now)
+        self._line.put(b"more", now)
+
+
+def test_each_datagram_leaves_by_itself_to_whoever_asked() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as box,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
+        ):
+            for line in (box, listener):
+                line.bind(("127.0.0.1", 0))
+                line.setblocking(False)
+            async with asyncio.timeout(DEADLINE_S):
+                async with udp_server(Twice(), "127.0.0.1") as running:
+                    for word in (b"one", b"two"):
+                        await loop.sock_sendto(box, word, ("127.0.0.1", running.port))
+                        assert [await loop.sock_recv(box, 100) for _turn in range(2)] == [word, b"more"]
+                async with udp_server(Twice(), "127.0.0.1", listener=listener.getsockname()) as running:
+                    await loop.sock_sendto(box, b"one", ("127.0.0.1", running.port))
+                    assert [await loop.sock_recv(listener, 100) for _turn in range(2)] == [b"one", b"more"]
+                task = asyncio.create_task(serve_udp(Twice(), "127.0.0.1", 0))
+                await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+    asyncio.run(main())
