@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import cards, drivers, line, loss, machine, ward, wire
+from bench import bedside, cards, drivers, line, loss, machine, ward, wire
 from bench.rows import failures, table
 from tests.gateway.uplink.monitor_frames import MONITORS, SECONDS, WAVES, sample_frames, wave_frame
 
@@ -83,7 +83,13 @@ def _wire(folder: Path) -> Figures:
         "bytes_per_wave_sample": waves.wire / samples,
         "x_payload_bytes_per_monitor_second": sent.payload / per_second,
         "x_payload_bytes_per_wave_sample": waves.payload / samples,
+        **_curve_prices(folder / "curve-prices"),
     }
+
+
+def _curve_prices(folder: Path) -> Figures:
+    prices = wire.curve_prices(folder)
+    return {f"x_curve_bytes_per_{what}_{one}": each for one, price in prices.items() for what, each in price.items()}
 
 
 def _loss(folder: Path) -> Figures:
@@ -93,6 +99,16 @@ def _loss(folder: Path) -> Figures:
         "duplicated": found.duplicated,
         "x_kills": found.kills,
         "x_promised": found.promised,
+    }
+
+
+def _bedside(folder: Path) -> Figures:
+    costs = bedside.measure(folder / "bedside")
+    return {
+        "monitor_cpu_percent": max(cost.percent for cost in costs.values()),
+        **{f"x_cpu_s_per_hour_{name}": cost.cpu_s_per_hour for name, cost in costs.items()},
+        **{f"x_samples_per_s_{name}": cost.samples_per_s for name, cost in costs.items() if cost.samples_per_s},
+        **{f"x_numerics_per_s_{name}": cost.numerics_per_s for name, cost in costs.items()},
     }
 
 
@@ -116,6 +132,7 @@ PARTS: dict[str, Callable[[Path], Figures]] = {
     "ward": _ward,
     "wire": _wire,
     "loss": _loss,
+    "bedside": _bedside,
     "drivers": _drivers,
 }
 

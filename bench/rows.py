@@ -33,6 +33,7 @@ ROWS = (
     Row("numeric_latency_p99_ms", "device byte to platform, numerics, p99", 1500.0, "ms"),
     Row("wire_bytes_per_monitor_second", "bytes sent per monitor-second (10 numerics), 10 s frames", 20.0, "B"),
     Row("bytes_per_wave_sample", "bytes sent per waveform sample", 1.0, "B"),
+    Row("monitor_cpu_percent", "a monitor at full load with curves, whole device task, of a core", 3.0, "%"),
     Row("driver_cpu_percent", "a driver at its full real-time load, share of one core", 2.0, "%"),
 )
 

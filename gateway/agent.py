@@ -1,6 +1,7 @@
 """The agent: one process, one loop; a task for each device, one spool writer, one uplink."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ class Agent:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then goodbyes to the devices, commit, and leave the platform in order."""
         await self._open_feed()
+        gc.freeze()  # what was loaded lives as long as the process: no collection need walk through it again
         self._spool.listen(self._show)
         self._spool.listen_refusals(self._say_refusal)
         self._spool.listen_notices(self._say_of_spool)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from drivers import catalog
-from drivers.contract import NOISE, Block, Output, Read, RegisterDriver, StreamDriver
+from drivers.contract import Block, Output, Read, RegisterDriver, StreamDriver
 from drivers.observation import AnyObservation, Device, Mode, SourceAuth, lane_of, stamp
 from drivers.profile import Profile
 from drivers.quality import Gate
@@ -21,16 +21,13 @@ from gateway.journal import Journal
 from gateway.language import N_
 from gateway.ports.gate import GatedPort
 from gateway.ports.port import PortError
+from gateway.ports.trust import QUIET_S, LineTrust
 from gateway.spool.spool import CommitRefused, TooLarge
 
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 """A cable that comes back is found within ten seconds; a port that stays away costs one try each five."""
 GOODBYE_S = 1.5
 """How long the answer to a goodbye is awaited; the whole box must end within five seconds."""
-QUIET_S = (60.0, 300.0, 1800.0, 3600.0)
-"""A device that cannot speak first is asked again after bytes that could not be verified, ever later."""
-NOISE_QUIET_S = (3.0, 10.0, 30.0, 60.0)
-"""The same where a frame was verified once: make and line are right, so the bytes were noise."""
 OWED_EVENTS = 256
 """Events that the disk refused and that the device will not say again; beyond it the oldest go, and are counted."""
 IDLE_S = 1.0
@@ -235,17 +232,14 @@ class StreamDevice(_DeviceTask):
     def __init__(self, setup: Setup, port: GatedPort, sink: Sink, clock: Clock, journal: Journal) -> None:
         super().__init__(setup, sink, clock, journal)
         self._port: GatedPort = port
-        self._unverified, self._ask_again_at = 0, 0.0
-        self._is_known = False
-        """A frame was verified since the start: make and line are right."""
+        self._trust = LineTrust(port.gate, setup.profile.protocol)
         self._renew()
 
     def _renew(self) -> None:
         self._driver = cast(StreamDriver, catalog.create(self.setup.profile, self.setup.options))
 
     async def _session(self) -> None:
-        # Somebody may have put the plug back: an hour's pause is for who has not been there.
-        self._ask_again_at = min(self._ask_again_at, self._clock.mono() + QUIET_S[0])
+        self._trust.reopened(self._clock.mono())
         try:
             wake_at = await self._step(self._driver.start(self._clock.mono()))
             while True:
@@ -296,24 +290,15 @@ class StreamDevice(_DeviceTask):
         return output
 
     def _listen_or_speak(self, output: Output) -> None:
-        if not self.setup.profile.protocol.asks:
-            return
-        gate, name = self._port.gate, self.setup.name
-        if output.frames:
-            gate.resume()
-            self._unverified, self._is_known = 0, True
-            self._journal.settle(f"sending to {name}")
-        elif any(fault.rejected or fault.reason == NOISE for fault in output.faults):
-            if not gate.is_silenced:
-                pauses = NOISE_QUIET_S if self._is_known else QUIET_S
-                self._ask_again_at = self._clock.mono() + pauses[min(self._unverified, len(pauses) - 1)]
-                self._unverified += 1
-            gate.silence()
-            self._journal.say(Silenced(device=name), f"sending to {name}")
+        name = self.setup.name
+        match self._trust.heard(output, self._clock.mono()):
+            case "verified":
+                self._journal.settle(f"sending to {name}")
+            case "unverified":
+                self._journal.say(Silenced(device=name), f"sending to {name}")
 
     async def _write(self, data: bytes) -> None:
-        if self.setup.profile.protocol.answers_only and self._clock.mono() >= self._ask_again_at:
-            self._port.gate.resume()
+        self._trust.about_to_send(self._clock.mono())
         verdict = await self._port.write(data, self._clock.mono())
         if verdict == "sent":
             return

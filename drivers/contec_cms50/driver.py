@@ -37,7 +37,7 @@ PATIENCE_S = 2.0
 AGREE = 3
 """So many frames in a row must say the same."""
 PERIOD_S = 1.0
-INTERVAL_US = 16_667
+INTERVAL_US = round(1_000_000 / RATE_PER_S)
 _CONDITIONS = (
     ("PROBE", 1, PROBE_ERROR, "probe_error"),
     ("FINGER", 0, FINGER_OUT, "sensor_off"),

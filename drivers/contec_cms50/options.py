@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from drivers.contec_cms50.frames import RATE_PER_S
+from drivers.curves import NOT_HERE, BadCurves, CurveStream, check_curves
+
 PLETH = "PLETH"
 
 
@@ -18,12 +21,15 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """V7.0: the keep-alive, each this many seconds. No document at hand gives the period."""
 
     def __post_init__(self) -> None:
-        if any(code != PLETH for code in self.curve_codes):
-            raise ValueError(f"the only curve is {PLETH}")
+        check_curves(self.curve_codes, most=1, known=(PLETH,))
         if self.curve_codes and self.format != "v5":
-            raise ValueError("only the five-byte format has a curve")
+            raise BadCurves(NOT_HERE)
 
     @property
     def curve_codes(self) -> tuple[str, ...]:
         """The curves as a tuple: the command line gives a single one as a word."""
         return (self.curves,) if isinstance(self.curves, str) else self.curves
+
+    def curve_stream(self) -> CurveStream | None:
+        """A frame has one sample."""
+        return CurveStream(self.curve_codes, RATE_PER_S) if self.curve_codes else None

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-CURVE = r"^[0-9A-F]{2}$"
-CurveCode = Annotated[str, Meta(pattern=CURVE)]
+from drivers.curves import TWO_DIGITS, BadCurves, CurveStream, check_curves
+
+CURVE = re.compile(r"[0-9A-F]{2}")
 PlanItem = Annotated[str, Meta(pattern=r"^(2[4-9A-E]|6A[2-5])$")]
 DeviceId = Annotated[str, Meta(min_length=4, max_length=4)]
 Period = Annotated[float, Meta(ge=1, le=60)]
@@ -27,7 +28,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     settings_s: SlowPeriod = 10.0
     limits_s: SlowPeriod = 10.0
     clock_s: SlowPeriod = 10.0
-    curves: tuple[CurveCode, ...] | str = ()  # msgspec 0.22 crashes on a pattern in both halves of a union
+    curves: tuple[str, ...] | str = ()
     """Real-time curves to ask for, by their code, e.g. `["00", "01"]`; none unless named."""
     report: Annotated[str, Meta(pattern=r"^(2[4-79A-E][0-9A-F]{2})?$")] = ""
     """Limit what the device reports to one data code, e.g. `24EB`; empty: all it has."""
@@ -37,17 +38,20 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """Device ids that the profile's table is right for; any, where empty."""
 
     def __post_init__(self) -> None:
-        if not all(re.fullmatch(CURVE, code) for code in self.curve_codes):
-            raise ValueError("a curve is named by two hexadecimal digits")
-        if len(self.curve_codes) > MAX_CURVES:
-            raise ValueError(f"at most {MAX_CURVES} curves")
-        if len(set(self.curve_codes)) != len(self.curve_codes):
-            raise ValueError("a curve is named twice")
+        for code in self.curve_codes:
+            if not CURVE.fullmatch(code):
+                raise BadCurves(TWO_DIGITS, code=code)
+        check_curves(self.curve_codes, most=MAX_CURVES)
 
     @property
     def curve_codes(self) -> tuple[str, ...]:
         """The curves as a tuple: the command line gives a single one as a word."""
         return (self.curves,) if isinstance(self.curves, str) else self.curves
+
+    def curve_stream(self) -> CurveStream | None:
+        """The answer to 53H tells the interval. A cycle is a sync byte, and two bytes of each stream."""
+        codes = self.curve_codes
+        return CurveStream(codes, line_bytes=(1 + 2 * len(codes)) / len(codes)) if codes else None
 
     def period_s(self, item: str) -> float:
         """How often one command of the plan is sent."""

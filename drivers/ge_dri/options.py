@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from drivers.curves import TOO_FAST, BadCurves, CurveStream, check_curves
 from drivers.ge_dri.requests import MOST_WAVES
 
 CURVES: dict[str, tuple[int, int]] = {
@@ -49,16 +50,11 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """Alarms are asked for each this many seconds."""
 
     def __post_init__(self) -> None:
-        curves = self.chosen
-        for curve in curves:
-            if curve not in CURVES:
-                raise ValueError(f"{curve}: no such curve; there are: {', '.join(CURVES)}")
-        if len(set(curves)) != len(curves) or len(set(self.chosen_trends)) != len(self.chosen_trends):
-            raise ValueError("a curve or trend is named twice")
-        if len(curves) > MOST_WAVES:
-            raise ValueError(f"at most {MOST_WAVES} curves")
-        if sum(CURVES[curve][1] for curve in curves) > BUDGET_PER_S:
-            raise ValueError(f"at most {BUDGET_PER_S} samples a second, all curves together")
+        check_curves(self.chosen, most=MOST_WAVES, known=CURVES)
+        if sum(CURVES[curve][1] for curve in self.chosen) > BUDGET_PER_S:
+            raise BadCurves(TOO_FAST, most=BUDGET_PER_S)
+        if len(set(self.chosen_trends)) != len(self.chosen_trends):
+            raise ValueError("a trend is named twice")
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -69,3 +65,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     def chosen_trends(self) -> tuple[str, ...]:
         """The trends as a tuple."""
         return (self.trends,) if isinstance(self.trends, str) else self.trends
+
+    def curve_stream(self) -> CurveStream | None:
+        """Each curve has its own rate."""
+        return CurveStream(self.chosen, sum(CURVES[code][1] for code in self.chosen)) if self.chosen else None

@@ -19,15 +19,14 @@ from drivers.contract import Fault, Output
 from drivers.conversation import Listening
 from drivers.nonin.frames import Df8, Df13, Text
 from drivers.nonin.observe import Observer
-from drivers.nonin.options import PLETH
+from drivers.nonin.options import PLETH, RATE_PER_S
 from drivers.nonin.options import Options as NoninOptions
 from drivers.nonin.packets import FRAMES, Packet, Packets
 from drivers.nonin.reading import SENSOR_ALARM, Reading
 from drivers.observation import Vendor, Waveform
 from drivers.profile import Profile
 
-INTERVAL_US = 13_333
-"""DF2: 75 frames a second."""
+INTERVAL_US = round(1_000_000 / RATE_PER_S)
 BLOCK = 3 * FRAMES
 """A waveform holds a second."""
 PERIOD_S = 1.0

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from drivers.curves import CurveStream, check_curves
+
 CURVES = ("flow", "pressure")
 """The columns of the waveform port, in their order."""
 
@@ -27,8 +29,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """From one line of the waveform port to the next; the profile's."""
 
     def __post_init__(self) -> None:
-        if any(code not in CURVES for code in self.curve_codes):
-            raise ValueError(f"a curve is one of {', '.join(CURVES)}")
+        check_curves(self.curve_codes, most=len(CURVES), known=CURVES)
         if self.stream == "waveforms" and not self.interval_us:
             raise ValueError("waveforms need an interval")
 
@@ -36,3 +37,10 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     def curve_codes(self) -> tuple[str, ...]:
         """The curves as a tuple: the command line gives a single one as a word."""
         return (self.curves,) if isinstance(self.curves, str) else self.curves
+
+    def curve_stream(self) -> CurveStream | None:
+        """One sample of each column a line, at the profile's interval; breaths are marked, samples go on between."""
+        codes = self.curve_codes
+        if self.stream != "waveforms" or not codes:
+            return None
+        return CurveStream(codes, len(codes) * 1_000_000 / self.interval_us)

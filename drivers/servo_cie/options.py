@@ -5,6 +5,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from drivers.curves import NO_INTERVAL, BadCurves, CurveStream
+
 _CODE = re.compile(r"[0-9]{3}")
 Codes = tuple[str, ...] | str
 """Channels by their three digits, e.g. `["200", "205"]`; the command line gives a single one as a word."""
@@ -45,7 +47,7 @@ class ServoOptions(Struct, frozen=True, forbid_unknown_fields=True):
         for letter, codes in self.chosen.items():
             self._check(letter, codes)
         if self.chosen["C"] and not self.interval_us:
-            raise ValueError("curves need interval_us: the device does not say it in a unit that is known")
+            raise BadCurves(NO_INTERVAL)
 
     def _check(self, letter: str, codes: tuple[str, ...]) -> None:
         low, high = self.RANGES[letter]
@@ -73,6 +75,11 @@ class ServoOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def periods_s(self) -> dict[str, float]:
         """How often each class is polled."""
         return {"B": self.poll_s, "S": self.settings_s, "A": self.alarms_s}
+
+    def curve_stream(self) -> CurveStream | None:
+        """One sample of each channel, at the interval that the configuration gives; polls interrupt the stream."""
+        codes = self.chosen["C"]
+        return CurveStream(codes, most_per_s=len(codes) * 1_000_000 / self.interval_us) if codes else None
 
 
 class Options(ServoOptions, frozen=True, forbid_unknown_fields=True):

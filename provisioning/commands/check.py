@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.config import ConfigErrors, load
 from gateway.language import _
+from provisioning.curves import curve_costs, curve_lines
 
 DEFAULT = Path("/etc/jisr/jisr.toml")
 
@@ -31,12 +32,13 @@ def run(arguments: argparse.Namespace) -> int:
         found = [msgspec.to_builtins(problem) for problem in errors.problems]
         sys.stdout.write(msgspec.json.encode({"ok": False, "problems": found}, enc_hook=str).decode() + "\n")
         return errors.exit_code
-    notices = [notice.text() for notice in config.notices]
+    notices, costs = [notice.text() for notice in config.notices], curve_costs(config)
     if arguments.json:
-        sys.stdout.write(msgspec.json.encode({"ok": True, "notices": notices}).decode() + "\n")
+        told = {"ok": True, "notices": notices, "curves": costs}
+        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
         return 0
-    for notice in notices:
-        sys.stdout.write(notice + "\n")
+    for line in (*notices, *(curve_lines(costs) if costs else ())):
+        sys.stdout.write(line + "\n")
     sys.stdout.write(
         _("{file}: no mistake found, {count} devices.").format(file=arguments.config, count=len(config.device)) + "\n"
     )

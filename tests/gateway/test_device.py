@@ -330,9 +330,9 @@ def test_a_device_that_only_answers_is_asked_again_ever_later_after_unverified_b
         for what in (bad, bad, bad, good, bad, bad):
             await device._step(what)
             if what is bad:
-                pauses.append(device._ask_again_at - clock.t)
+                pauses.append(device._trust.ask_again_at - clock.t)
                 log.clear()
-                clock.t = device._ask_again_at - 0.01
+                clock.t = device._trust.ask_again_at - 0.01
                 await device._write(b"ask")
                 assert log == []
                 clock.t += 0.02

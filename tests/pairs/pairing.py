@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from drivers import catalog
-from drivers.contract import NOISE, Output, StreamDriver
+from drivers.contract import Output, StreamDriver
 from drivers.observation import AnyObservation, Enumeration, Numeric, Waveform
 from drivers.profile import Profile
 from drivers.quality import Gate
-from gateway.device import BACKOFF_S, NOISE_QUIET_S, QUIET_S
+from gateway.device import BACKOFF_S
 from gateway.ports.gate import SendGate
+from gateway.ports.trust import LineTrust
 from simulators.devices.catalog import SIMULATORS
 from simulators.devices.simulator import NO_OPTIONS, Simulator
 
@@ -66,23 +67,38 @@ class Talk:
         self._port = SendGate(profile.allowed, profile.protocol.max_send_per_minute, may_send=True)
         self.gate = Gate(profile)
         self._wake_at: float | None = None
-        self._is_known = False
-        self._unverified, self._ask_again_at = 0, 0.0
+        self._trust = LineTrust(self._port, profile.protocol)
+        self._plugs_back_at: float | None = None
+        self._is_tcp = not {"serial", "udp"} & set(profile.ports)
         self._to_device(self._take(self.driver.start(0.0)))
 
     def until(self, end: float) -> "Talk":
         """Both sides act whenever they are due."""
         while self.now < end:
-            due = [at for at in (self._wake_at, self.simulator.wake_at) if at is not None]
+            due = [at for at in (self._wake_at, self.simulator.wake_at, self._plugs_back_at) if at is not None]
             self.now = min(end, max(self.now + NAP_S, min(due, default=end)))
             heard = self.simulator.wake(self.now)
-            if heard:
+            if self._plugs_back_at is not None and self._plugs_back_at <= self.now:
+                self._plug_back()
+            elif heard and self._plugs_back_at is None:
                 self._from_device(heard)
             if self.simulator.is_hung_up:
                 self._call_again()
             if self._wake_at is not None and self._wake_at <= self.now:
                 self._to_device(self._take(self.driver.wake(self.now)))
         return self
+
+    def unplug(self, seconds: float) -> None:
+        """Pull the cable for so long: what is said is lost; a TCP connection ends, on a line neither side sees it."""
+        self._plugs_back_at = self.now + seconds
+        if self._is_tcp:
+            self.simulator.disconnected(self.now)
+
+    def _plug_back(self) -> None:
+        self._plugs_back_at = None
+        if self._is_tcp:
+            self.simulator.connected(self.now)
+            self._to_device(self._take(self.driver.start(self.now)))
 
     def _call_again(self) -> None:
         """The device has ended the TCP connection: the box comes back after its pause."""
@@ -117,15 +133,14 @@ class Talk:
 
     def _to_device(self, data: bytes) -> None:
         data = self._judged(data)
-        heard = self.simulator.receive(data, self.now) if data else b""
+        heard = self.simulator.receive(data, self.now) if data and self._plugs_back_at is None else b""
         if heard:
             self._from_device(heard)
 
     def _judged(self, data: bytes) -> bytes:
         if not data:
             return b""
-        if self.profile.protocol.answers_only and self.now >= self._ask_again_at:
-            self._port.resume()
+        self._trust.about_to_send(self.now)
         verdict = self._port.judge(data, self.now)
         if verdict != "sent":
             self.unsent[verdict] += 1
@@ -140,12 +155,6 @@ class Talk:
         self.frames += output.frames
         self.rejected += sum(fault.rejected for fault in output.faults)
         if output.frames:
-            self._port.resume()
-            self._unverified, self._is_known, self.last_frame_at = 0, True, self.now
-        elif self.profile.protocol.asks and any(f.rejected or f.reason == NOISE for f in output.faults):
-            if not self._port.is_silenced:
-                pauses = NOISE_QUIET_S if self._is_known else QUIET_S
-                self._ask_again_at = self.now + pauses[min(self._unverified, len(pauses) - 1)]
-                self._unverified += 1
-            self._port.silence()
+            self.last_frame_at = self.now
+        self._trust.heard(output, self.now)
         return output.send

@@ -1,4 +1,10 @@
-"""Hours of a device with every fault of its simulator: nothing is believed that was not said, and it recovers."""
+"""Hours, and a day, of a device with every fault of its simulator and with the cable pulled now and then.
+
+Nothing is believed that was not said, nothing forbidden is sent, and it recovers each time. The faults are those of
+the simulator: noise, flips, half frames, reboots, silence, the device's clock set by an hour or a day.
+"""
+
+import random
 
 import pytest
 
@@ -10,11 +16,11 @@ from tests.pairs.devices import MONITORS, OXIMETERS, SAME_WORDS, SKETCHES, VENTI
 from tests.pairs.pairing import Device, Talk
 from tests.pairs.said import Word, number, words
 
-pytestmark = pytest.mark.alone  # minutes of work that need no coverage: hours of every device
-
-TWO_HOURS_S = 7200.0
+TWO_HOURS_S, DAY_S = 7200.0, 86_400.0
 TROUBLE_S, CALM_S = 120.0, 480.0
 """All faults at once, then none; a line is not believed for five minutes after a damaged frame (drivers/quality)."""
+LONGEST_PULL_S = 60.0
+"""The cable is pulled once in each trouble, for up to so long."""
 FAULT_RATE = "0.02"
 AGREEING = {"contec_cms50"}
 """Drivers that see it all the same: frames must agree before a value is believed."""
@@ -31,11 +37,16 @@ def session(device: Device, until_s: float) -> tuple[Talk, set[Word], int]:
     driver, name = device.right[0].split("/")
     simulator = device.make({"fault_rate": FAULT_RATE})
     talk, said = Talk(catalog.profile(driver, name), simulator, device.asks), set[Word]()
+    chance = random.Random(1)
     while talk.now < until_s:
-        for faults, seconds in ((struck(talk), TROUBLE_S), (frozenset(), CALM_S)):
-            simulator.faults = frozenset[str](faults)
-            talk.until(talk.now + seconds)
-            said.update(words(simulator))
+        begins, pull_s = talk.now, chance.uniform(1.0, LONGEST_PULL_S)
+        simulator.faults = struck(talk)
+        talk.until(begins + chance.uniform(0.0, TROUBLE_S - pull_s)).unplug(pull_s)
+        talk.until(begins + TROUBLE_S)
+        said.update(words(simulator))
+        simulator.faults = frozenset()
+        talk.until(begins + TROUBLE_S + CALM_S)
+        said.update(words(simulator))
     return talk.stop(), said, simulator.injected.total()
 
 
@@ -50,9 +61,9 @@ def test_two_hours_with_every_fault(device: Device) -> None:
 
 
 @pytest.mark.parametrize("device", [*SKETCHES, *OXIMETERS, *MONITORS], ids=str)
-def test_hours_of_other_devices_with_every_fault(device: Device) -> None:
+def test_a_day_with_every_fault(device: Device) -> None:
     """The two hands named some fields differently: what both name is compared, by its number."""
-    talk, said, faults = session(device, TWO_HOURS_S)
+    talk, said, faults = session(device, DAY_S)
     names = SAME_WORDS[device.simulator]
     numbers = {(code, number(text)) for _mds, code, text in said}
     believed = [one for one in talk.valid() if isinstance(one, Numeric) and one.vendor and one.vendor.code in names]
@@ -62,8 +73,8 @@ def test_hours_of_other_devices_with_every_fault(device: Device) -> None:
         if one.vendor and (names[one.vendor.code], number(one.vendor.text)) in numbers
     }
     assert wrong == set()
-    holds(talk, faults, TWO_HOURS_S)
-    assert len(believed) > 100 or not names, "in the calm it is believed again"
+    holds(talk, faults, DAY_S)
+    assert len(believed) > 1000 or not names, "in the calm it is believed again"
 
 
 def holds(talk: Talk, faults: int, until_s: float) -> None:

@@ -165,6 +165,8 @@ WAVES = {
     "ventilator": (_Curve(_pressure, 125, 4.0), _Curve(_flow, 125, 6.0)),
 }
 """The curves of one device."""
+BARE = {"one": (_Curve(_pressure, 1, 4.0),), "eight": (_Curve(_pressure, 1, 4.0),) * 8}
+"""One sample in each waveform: what they cost is what stands around the samples."""
 COMMIT_S = 5
 """The spool commits the wave lane each five seconds."""
 
@@ -177,7 +179,7 @@ def wave_frame(device: str, seed: int = 0, *, seconds: int = COMMIT_S) -> FrameE
     for second in range(seconds):
         came = second + abs(rng.gauss(0, 0.004))
         trust = ClockTrust("ntp", 12, boot, round(4711.2 + came, 3))
-        for number, curve in enumerate(WAVES[device]):
+        for number, curve in enumerate((WAVES | BARE)[device]):
             first = second * curve.rate_hz
             times = (at / curve.rate_hz for at in range(first, first + curve.rate_hz))
             seen.append(
