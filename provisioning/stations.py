@@ -15,11 +15,11 @@ class Station(NamedTuple):
     config: str
     """The `[[device]]` table; `{port}` is where the agent reaches it."""
     way: str = "pty"
-    """`pty`, `listen` (the device is called) or `connect` (the device calls)."""
+    """`pty`, `listen` (the device is called), `connect` (the device calls) or `udp`."""
     options: tuple[str, ...] = ()
 
     def place(self, folder: Path) -> str:
-        """Where it can be: a link in the folder, or a free TCP port."""
+        """Where it can be: a link in the folder, or a free port."""
         return str(folder / self.name) if self.way == "pty" else str(free_port())
 
     def words(self, port: str) -> tuple[str, ...]:
@@ -112,9 +112,74 @@ SKETCHES = (
     _sketch("agilia", "fresenius_agilia", "base_a", "19200 7E1"),
 )
 
+MASIMO = Station(
+    "masimo", "masimo_ascii", _serial("rea-lit1-spo2", "REA/lit-1", "masimo_ascii", "ascii_1", "9600 8N1")
+)
+NONIN = Station(
+    "nonin",
+    "nonin",
+    _serial("rea-lit2-spo2", "REA/lit-2", "nonin", "df2", "9600 8N1", '{{ curves = ["PLETH"] }}'),
+    options=("format=df2",),
+)
+NELLCOR = Station(
+    "nellcor", "nellcor_ascii", _serial("rea-lit3-spo2", "REA/lit-3", "nellcor_ascii", "npb_290", "9600 8N1")
+)
+CONTEC = Station(
+    "contec", "contec_cms50", _serial("urg-box1-spo2", "URG/box-1", "contec_cms50", "cms50_v5", "4800 8O1")
+)
+CARESCAPE = Station(
+    "carescape",
+    "ge_dri",
+    _serial(
+        "bloc-salle1-scope", "BLOC/salle-1", "ge_dri", "carescape", "19200 8E1", '{{ curves = ["ECG1", "CO2"] }}'
+    ),
+    options=("model=carescape", "language=fr"),
+)
+MINDRAY = Station(
+    "mindray",
+    "mindray_pds",
+    """
+[[device]]
+name = "rea-lit4-scope"
+place = "REA/lit-4"
+driver = "mindray_pds"
+profile = "monitor"
+port = "tcp:127.0.0.1:{port}"
+mode = "test"
+first_trial = "no_patient"
+""",
+    way="listen",
+)
+CENTRAL = Station(
+    "central",
+    "hl7_monitor",
+    """
+[[device]]
+name = "rea-centrale"
+place = "REA"
+driver = "hl7_monitor"
+profile = "generic"
+port = "tcp-listen:127.0.0.1:{port}"
+mode = "test"
+""",
+    way="connect",
+    options=("dialect=french",),
+)
+
 EVERYTHING = "one-of-each"
 GROUPS: dict[str, tuple[Station, ...]] = {
     EVERYTHING: (EVITA_4, ANALYZER, GENSET),
+    "monitors": (
+        MASIMO,
+        NONIN,
+        NELLCOR,
+        CONTEC,
+        CARESCAPE,
+        MINDRAY,
+        CENTRAL,
+        _sketch("capnostream", "capnostream", "capnostream_20", "115200 8N1"),
+        _sketch("bis", "bis_vista", "bis_vista", "57600 8N1"),
+    ),
     "ventilators": (EVITA_4, SAVINA, PB_840, SERVO_I, SERVO_U, PUMPS, *SKETCHES),
 }
 """What `--only` may name. The first station's cable is pulled in the demo."""

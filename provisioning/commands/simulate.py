@@ -12,7 +12,7 @@ from gateway.errors import JisrError
 from gateway.language import N_, _
 from provisioning.errors import BadAddress, BadOption, NoSuchFault, NoSuchOption, NoSuchSimulator
 from simulators.devices.catalog import SIMULATORS
-from simulators.devices.runner import connect_tcp, serve_pty, serve_tcp
+from simulators.devices.runner import connect_tcp, serve_pty, serve_tcp, serve_udp
 from simulators.devices.simulator import Simulator
 
 
@@ -29,6 +29,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--pty", type=Path, metavar=_("LINK"), help=_("a pseudo-terminal; LINK will point at it"))
     where.add_argument("--listen", metavar=_("HOST:PORT"), help=_("be called over TCP"))
     where.add_argument("--connect", metavar=_("HOST:PORT"), help=_("call over TCP"))
+    where.add_argument("--udp", metavar=_("HOST:PORT"), help=_("be asked by datagrams"))
+    parser.add_argument("--to", metavar=_("HOST:PORT"), help=_("with --udp: where the datagrams go, asked or not"))
     parser.add_argument(
         "--fault", metavar=_("FAULT"), action="append", default=[], help=_("a bad habit; --fault list shows them")
     )
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         with contextlib.suppress(asyncio.CancelledError):
             asyncio.run(_serve(simulator, arguments))
     except OSError as error:
-        place = arguments.pty or arguments.listen or arguments.connect
+        place = arguments.pty or arguments.listen or arguments.connect or arguments.udp
         # asyncio wraps what the system said in words of its own
         detail = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise NoPlace(place=place, detail=detail) from error
@@ -77,6 +79,8 @@ async def _serve(simulator: Simulator, arguments: argparse.Namespace) -> None:
         await serve_pty(simulator, arguments.pty)
     elif arguments.listen:
         await serve_tcp(simulator, *_address(arguments.listen))
+    elif arguments.udp:
+        await serve_udp(simulator, *_address(arguments.udp), _address(arguments.to) if arguments.to else None)
     else:
         await connect_tcp(simulator, *_address(arguments.connect))
 
