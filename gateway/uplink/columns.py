@@ -22,6 +22,8 @@ _ESCAPE = "1" * _LONGEST
 _TABLED = 6
 """Above this k a table would be larger than what it saves."""
 _MOST_K = 63
+_FAR = 30
+"""What an escape is taken to cost, in ones."""
 
 
 def zigzag(numbers: Sequence[int]) -> list[int]:
@@ -110,7 +112,10 @@ class Scatter:
         self._parts.append(f"{k:06b}")
         if k <= _TABLED:
             table = _table(k)
-            self._parts += [table[z] if z < top else _escaped(z) for z in naturals]
+            if max(naturals) < top:
+                self._parts += [table[z] for z in naturals]
+            else:
+                self._parts += [table[z] if z < top else _escaped(z) for z in naturals]
         else:
             self._parts += [_code(z, k) if z < top else _escaped(z) for z in naturals]
 
@@ -193,7 +198,15 @@ def _best_k(naturals: Sequence[int]) -> int:
     """Of the two k around the usual size the one that makes the column shorter."""
     guess = min(sorted(naturals)[len(naturals) // 2].bit_length(), _MOST_K)
     lower = max(0, guess - 1)
-    return min((lower, guess), key=lambda k: len(naturals) * k + sum([min(z >> k, 30) for z in naturals]))
+    return lower if _bits(naturals, lower) <= _bits(naturals, guess) else guess
+
+
+def _bits(naturals: Sequence[int], k: int) -> int:
+    """About how many bits a column takes with this k, without what every k takes."""
+    ones = [z >> k for z in naturals]
+    if max(ones) > _FAR:
+        ones = [min(one, _FAR) for one in ones]
+    return len(naturals) * k + sum(ones)
 
 
 @cache

@@ -78,11 +78,9 @@ def read_observations(text: bytes | Raw) -> list[AnyObservation]:
         seen = _OBSERVATIONS.decode(text)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise Malformed("observations") from error
-    for one in seen:
-        for name in _DECIMALS[type(one)]:
-            value = getattr(one, name)
-            if value is not None and not value.is_finite():
-                raise Malformed("observations")
+    decimals = [getattr(one, name) for one in seen for name in _DECIMALS[type(one)]]
+    if not all(value.is_finite() for value in decimals if value is not None):
+        raise Malformed("observations")
     return seen
 
 

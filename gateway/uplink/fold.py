@@ -10,7 +10,7 @@ from msgspec import Struct
 from drivers.observation import AnyObservation, ClockTrust, Numeric, Vendor, Waveform, to_json
 from gateway.uplink.body import FURTHEST, LONGEST_FACE, MOST_SAMPLES, MOST_TEXTS, Body, Source, has_column, instant_of
 from gateway.uplink.columns import Scatter, differences, pack
-from gateway.uplink.forms import EACH, LITERAL, MIXED, WORDS, Form, digits_of, face_of, form_of, words_of
+from gateway.uplink.forms import EACH, LITERAL, MIXED, SHOWN, WORDS, Form, digits_of, face_of, form_of, words_of
 
 ORDERS = (1, 2, 3)
 """How often the differences of a curve may be taken; the smoother it is, the more often pays."""
@@ -223,6 +223,33 @@ class _Columns:
                 self._add_waveforms(column)
 
     def _add_numerics(self, group: Sequence[Sequence[Numeric]]) -> None:
+        if not self._add_alike(group):
+            self._add_each(group)
+
+    def _add_alike(self, group: Sequence[Sequence[Numeric]]) -> bool:
+        """All series at once if one form fits every value: devices of one kind write alike. False if none does."""
+        values = [str(seen.value) for column in group for seen in column]
+        digits, whole, _each = digits_of(values)
+        if digits < 0 or not -FURTHEST <= min(whole) <= max(whole) <= FURTHEST:
+            return False
+        texts = [seen.vendor.text for column in group for seen in column if seen.vendor is not None]
+        form = form_of(digits, values, texts)
+        if form.text != SHOWN:
+            return False
+        self.series += [self.forms.setdefault(form, len(self.forms))] * len(group)
+        firsts: list[int] = []
+        rest: list[int] = []
+        at = 0
+        for column in group:
+            end = at + len(column)
+            firsts.append(whole[at])
+            rest += map(sub, whole[at + 1 : end], whole[at : end - 1])
+            at = end
+        self._scatter.add(differences(firsts))
+        self._scatter.add(rest)
+        return True
+
+    def _add_each(self, group: Sequence[Sequence[Numeric]]) -> None:
         firsts: list[int] = []
         rest: list[int] = []
         more: list[list[int]] = []
