@@ -18,11 +18,13 @@ from drivers.registers.mapfile import read_map
 DRIVERS = {
     "astm": "AstmDriver",
     "bbraun_bcc": "BbraunBccDriver",
+    "biomerieux_bci": "BiomerieuxBciDriver",
     "bis_vista": "BisVistaDriver",
     "capnostream": "CapnostreamDriver",
     "contec_cms50": "ContecCms50Driver",
     "draeger_medibus": "MedibusDriver",
     "fresenius_agilia": "FreseniusAgiliaDriver",
+    "ge_dash": "GeDashDriver",
     "ge_dri": "GeDriDriver",
     "hamilton_g5": "HamiltonG5Driver",
     "hl7_monitor": "Hl7MonitorDriver",
@@ -75,10 +77,14 @@ def read_profile(
 ) -> Profile:
     """One profile out of parsed TOML, with the shared `rows` it uses.
 
+    What `[profile.<name>.protocol]` says holds for this family in the place of `[driver]`.
     Raises `msgspec.ValidationError` that names file, profile and key.
     """
     where = f"{driver}/profile.toml: profile.{name}"
-    profile = _convert(where, table, Profile)
+    own = table.get("protocol", {})
+    profile = _convert(where, {key: value for key, value in table.items() if key != "protocol"}, Profile)
+    if own:
+        protocol = _convert(f"{where}.protocol", msgspec.to_builtins(protocol) | own, Protocol)
     metric = _with_shared(where, profile, rows or {})
     ports = profile.ports or protocol.ports
     if not set(ports) <= set(protocol.ports) or ("udp" in ports and len(ports) > 1):

@@ -225,6 +225,7 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dic
     protocol: Protocol = field(
         default_factory=lambda: Protocol(title="", document="", ports=(), bedside=True, asks=True, max_frame_bytes=0)
     )
+    """In the file only what is otherwise than in `[driver]`, e.g. `protocol = { asks = false }`; once read, all."""
 
     @cached_property
     def by_code(self) -> dict[str, Metric]:

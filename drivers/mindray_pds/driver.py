@@ -1,5 +1,8 @@
 """Mindray patient monitors over PDS: the box connects, asks once for values and alarms, and echoes each second.
 
+A monitor can also be set to call the box (profile `push`). The box then says nothing, or what `answer` allows, and
+that only to the one monitor that the configuration names.
+
     box ─▶ ┌────┬──────────────────────────────────────┬───────┐      ┌────┬────────────────────────┬───────┐ ─▶ box
            │ VT │ MSH…QRY^R02│1203  QRD  QRF  QRF …    │ FS CR │      │ VT │ MSH…ORU^R01│204  OBX …  │ FS CR │
            │ VT │ MSH…ORU^R01│106           each second│ FS CR │      │ VT │ MSH…ORU^R01│106         │ FS CR │
@@ -39,13 +42,21 @@ class MindrayPdsDriver:
     Options: ClassVar[type[MindrayPdsOptions]] = MindrayPdsOptions
 
     def __init__(self, profile: Profile, options: MindrayPdsOptions) -> None:
-        self._query = query(options.group_names)
+        self._is_called = profile.ports == ("tcp-listen",)
+        self._bed = options.bed
+        self._query = query(options.group_names, "0&0" if self._is_called else options.asked_bed)
+        self._says_echo = not self._is_called or options.answer != "nothing"
+        self._says_query = not self._is_called or options.answer == "query"
         self._encoding = options.encoding
         self._framer = Framer(frames.MAX_MESSAGE_BYTES)
         self._observer = Observer(profile, options)
         self._mds = self._observer.mds
         self._stale_after_s = profile.protocol.stale_after_s
         self._is_open = False
+        self._meant = ""
+        """The address of the bed that is read: of the configuration, else the first that 103 names."""
+        self._is_ours = False
+        """What names no bed is of the bed that is meant."""
         self._echo_at = _NEVER
         self._query_at, self._queries = _NEVER, 0
         self._last_frame = self._last_numerics = 0.0
@@ -64,6 +75,7 @@ class MindrayPdsDriver:
         self._misses_numerics = False
         self._strangers = self._queries = 0
         self._is_open = True
+        self._meant, self._is_ours = self._bed, not self._is_called
         return self._finish(now)
 
     def receive(self, data: bytes, now: float) -> Output:
@@ -116,44 +128,78 @@ class MindrayPdsDriver:
 
     def _speak(self, now: float) -> None:
         """The query and the echo; there is nothing else that could be sent."""
-        if self._queries == 0 and now >= self._query_at:
+        if not self._may_speak:
+            return
+        if self._says_query and self._queries == 0 and now >= self._query_at:
             self._ask()
             self._query_at = now + QUERY_REST_S
-        if now >= self._echo_at:
+        if self._says_echo and now >= self._echo_at:
             self._out += ECHO_FRAME
             self._echo_at = now + ECHO_S
+
+    @property
+    def _may_speak(self) -> bool:
+        """Nothing is said to a caller that has not named itself."""
+        return self._is_ours or not self._is_called
 
     def _ask(self) -> None:
         self._queries += 1
         self._out += self._query
 
-    def _wake_at(self) -> float:
-        due = [self._echo_at]
-        if self._queries == 0:
+    def _wake_at(self) -> float | None:
+        due: list[float] = []
+        if self._may_speak and self._says_echo:
+            due.append(self._echo_at)
+        if self._may_speak and self._says_query and self._queries == 0:
             due.append(self._query_at)
         if self._mds.connection != "stale":
             due.append(self._last_frame + self._stale_after_s)
         if (expires_at := self._observer.expires_at) is not None:
             due.append(expires_at)
-        return min(due)
+        return min(due, default=None)
 
     def _take(self, report: Report | Fault, now: float) -> None:
         if isinstance(report, Fault):
             self._refuse(report)
             return
         self._frames += 1
-        self._last_frame = now
         self._strangers = 0
         if not self._is_open:
             return
-        self._observations += self._mds.link("connected")
         if report.has_patient:
             self._faults.append(Fault("patient_data", report.kind))
+        if not self._is_of_the_bed(report):
+            self._faults.append(Fault("other_bed" if report.bed else "unnamed_bed", report.kind))
+            return
+        self._last_frame = now
+        self._observations += self._mds.link("connected")
         if report.kind == frames.ECHO and 0 < self._queries < QUERIES:
             self._ask()
         seen, faults = self._read(report, now)
         self._observations += seen
         self._faults += faults
+
+    def _is_of_the_bed(self, report: Report) -> bool:
+        """Whether a message is of the bed that is meant. One that names none is of the bed that 103 named last.
+
+        Whom the box calls is known until 103 names another bed; a caller is nobody until 103 names it. A snapshot
+        speaks for itself, and a gateway has many: it is read where the configuration names the bed.
+        """
+        if report.kind == frames.SNAPSHOT:
+            return bool(self._bed) and report.address == self._bed
+        if not report.bed:
+            return self._is_ours or (report.kind == frames.ECHO and not self._is_called)
+        is_patient = report.kind == frames.PATIENT
+        if not self._meant:
+            if is_patient and not self._is_called:
+                self._meant = report.address
+            return not self._is_called
+        is_it = report.address == self._meant
+        if is_patient:
+            if self._is_ours and not is_it:
+                self._observations += self._observer.disown("other_bed")
+            self._is_ours = is_it
+        return is_it
 
     def _refuse(self, fault: Fault) -> None:
         """One damaged message may look like another make's; two in a row are."""
@@ -162,7 +208,7 @@ class MindrayPdsDriver:
             return
         self._strangers += 1
         if self._strangers == 2 and self._is_open:
-            self._observations += self._observer.withdraw("wrong_device")
+            self._observations += self._observer.disown("wrong_device")
             self._observations.append(self._mds.told("wrong_device"))
 
     def _read(self, report: Report, now: float) -> tuple[list[AnyObservation], list[Fault]]:
@@ -177,7 +223,7 @@ class MindrayPdsDriver:
                 return self._observer.alarms(report)
             case frames.MODULE:
                 return self._observer.modules(report)
-            case frames.LEVELS | frames.SETTINGS:
+            case frames.LEVELS | frames.SETTINGS | frames.MARKS:
                 return self._observer.settings(report)
             case frames.ECHO | frames.ONLINE | frames.PATIENT:
                 return [], []

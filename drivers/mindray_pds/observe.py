@@ -16,7 +16,18 @@ from msgspec import Struct
 from drivers.contract import Fault
 from drivers.framing.hl7 import Delimiters
 from drivers.mds import Mds
-from drivers.mindray_pds.frames import LEVELS, LIMITS, NO_TIME, SETTINGS, SNAPSHOT, Obx, Report
+from drivers.mindray_pds.frames import (
+    LEVELS,
+    LIMITS,
+    MARKS,
+    NO_TIME,
+    PHYSIOLOGICAL,
+    SETTINGS,
+    SNAPSHOT,
+    TECHNICAL,
+    Obx,
+    Report,
+)
 from drivers.mindray_pds.options import Options
 from drivers.observation import Alert, AnyObservation, Enumeration, Numeric, Validity, Vendor
 from drivers.profile import Metric, Profile, unknown_numeric
@@ -41,7 +52,13 @@ _RANGES = {"ibp": (Decimal(-50), None), "st": (Decimal(-2), Decimal(2))}
 _ALARM = re.compile(r"([1-9][0-9]{0,5})\^(.*)", re.DOTALL)
 _PERSONAL = re.compile(r"5[12]|23[0-9]{2}")
 """Height, weight, and the patient's own numbers and words."""
-_MOST_UNKNOWN, _MOST_ALARMS, _MOST_MODULES, _MOST_TEXT = 64, 128, 64, 80
+_MOST_UNKNOWN, _MOST_ALARMS, _MOST_MODULES, _MOST_TEXT = 256, 128, 64, 80
+_LEVEL = re.compile(r"[0-9]")
+"""A row with a longer number among the alarms is none: 2040 and 2041 were seen there."""
+_SETTINGS = (LIMITS, SETTINGS, LEVELS, MARKS, PHYSIOLOGICAL, TECHNICAL)
+"""Kinds whose unknown rows are no measurements."""
+_FACTORS = {"[degF]": Decimal("1.8"), "kPa": 1 / Decimal("7.50062"), "%": 1 / Decimal("7.6")}
+"""From °C and mmHg; per cent of a gas at 760 mmHg. Only what is plausible is converted, never a value."""
 _DELIMITERS = Delimiters()
 
 
@@ -67,6 +84,8 @@ class Observer:
         self.mds = Mds()
         units: dict[str, str] = {"temperature": options.temperature, "gas": options.gas}
         self._rows = {row.code: _in_unit(row, units) for row in profile.metric}
+        self._switched = {row.code for row in profile.metric if self._rows[row.code] is not row}
+        """Rows in another unit than the profile's: what stands behind the driver cannot tell what is plausible."""
         self._by_name: dict[str, set[str]] = {}
         for row in profile.metric:
             for said in filter(None, row.extra.get("said", "").split(", ")):
@@ -111,6 +130,10 @@ class Observer:
         """No value of each second is believed any more."""
         return self._withdraw(reason, list(self._shown))
 
+    def disown(self, reason: str) -> list[AnyObservation]:
+        """Somebody else is at the other end: no value and no alarm of the device is known any more."""
+        return self.withdraw(reason) + self.mds.end_alerts(reason)
+
     def _withdraw(self, reason: str, codes: list[str]) -> list[AnyObservation]:
         gone = self.mds.withdraw(reason, [self._shown.pop(code).one for code in codes])
         return gone if self._shown else gone + self.mds.operate("unknown")
@@ -124,16 +147,16 @@ class Observer:
         seen: list[Numeric | Enumeration] = []
         for row in report.rows:
             one = self._numeric(row, counts[row.id] > 1, report)
-            if one is None or (row.is_aperiodic and not self._is_new(row, one)):
+            if one is None or (self._is_once(row) and not self._is_new(row, one)):
                 continue
             seen.append(one)
-            if row.is_aperiodic:
+            if self._is_once(row):
                 continue
             self._shown.pop(row.id, None)
             if one.value is not None:
                 self._shown[row.id] = _Shown(one, now)
         told = self.mds.values(seen)
-        if any(not row.is_aperiodic for row in report.rows):
+        if any(not self._is_once(row) for row in report.rows):
             told += self.mds.operate("in_use" if self._shown else "unknown")
         return told, self._take_faults()
 
@@ -160,7 +183,11 @@ class Observer:
         """Kinds 54 and 56: all alarms of that sort that are on now; none is none."""
         source: Literal["physiological", "technical"] = "physiological" if report.kind == "54" else "technical"
         active: dict[str, Alert] = {}
+        beside: list[Numeric | Enumeration] = []
         for row in report.rows:
+            if not _LEVEL.fullmatch(row.id):
+                beside += self._raw(row, _of(row), report)
+                continue
             found = _ALARM.fullmatch(row.value)
             if found is None or len(active) >= _MOST_ALARMS:
                 self._faults.append(Fault("alarm", report.kind))
@@ -168,7 +195,7 @@ class Observer:
             before = active.get(found[1])
             if before is None or row.id < before.vendor_priority:
                 active[found[1]] = _alert(row, found[1], found[2], source)
-        return self.mds.alerts(source, active), self._take_faults()
+        return self.mds.alerts(source, active) + self.mds.values(beside), self._take_faults()
 
     def modules(self, report: Report) -> tuple[list[AnyObservation], list[Fault]]:
         """Kind 11: a module, and the parameters that it measures."""
@@ -185,19 +212,17 @@ class Observer:
         return told, self._take_faults()
 
     def settings(self, report: Report) -> tuple[list[AnyObservation], list[Fault]]:
-        """Kinds 58 and 205, whose rows the guide does not explain: as sent."""
-        rows = (
-            one for row in report.rows for one in self._raw(row, f"{row.id}.{row.of}" if row.of else row.id, report)
-        )
-        return self.mds.values(list(rows)), self._take_faults()
+        """Kinds 53, 58 and 205, whose rows are not explained to us: as sent."""
+        rows = [one for row in report.rows for one in self._raw(row, _of(row), report)]
+        return self.mds.values(rows), self._take_faults()
 
     def _is_one_bed(self, bed: str) -> bool:
-        """Whether a snapshot is of the one bed of this connection. Two beds: it is not known which one is ours.
+        """Whether a snapshot is of the one bed at its address (transmitters may share one). Two: which is ours?
 
         A second bed that is named once may be a damaged bit; twice, it is there, and no snapshot is read any more.
         """
         self._bed = self._bed or bed
-        if bed and bed != self._bed:
+        if bed != self._bed:
             self._has_beds = self._has_beds or bed == self._other_bed
             self._other_bed = bed
             return False
@@ -236,8 +261,10 @@ class Observer:
             value = Decimal(row.value)
             if not is_sure:
                 validity, reason = "questionable", "unconfirmed"
-            elif row.is_aperiodic and not row.time:
+            elif self._is_once(row) and not row.time:
                 validity, reason = "questionable", "no_time"
+            elif metric.code in self._switched and not _is_within(value, metric.range):
+                validity, reason = "questionable", "implausible"
         time = "" if row.time == NO_TIME else row.time
         return metric.numeric(value, row.value, reason=reason, validity=validity, device_time=time)
 
@@ -245,7 +272,7 @@ class Observer:
         """Why a number is no value; empty: it is one."""
         sign = metric.extra.get("sign", "")
         missing = _MISSING_OF_SIGNED if sign == "ibp" else _MISSING
-        if not row.value or missing.fullmatch(row.value) or (row.is_aperiodic and row.time == NO_TIME):
+        if not row.value or missing.fullmatch(row.value) or (self._is_once(row) and row.time == NO_TIME):
             return "missing"
         if not _NUMBER.fullmatch(row.value):
             return "not_numeric"
@@ -259,11 +286,20 @@ class Observer:
             return "unit"
         return ""
 
+    def _is_once(self, row: Obx) -> bool:
+        """Measured now and then. NIBP is so whatever its row says: without its time it would look like now's."""
+        metric = self._rows.get(row.id)
+        return row.is_aperiodic or (metric is not None and metric.extra.get("once", False))
+
     def _is_new(self, row: Obx, one: Numeric | Enumeration) -> bool:
-        """A measurement that stands on the screen is sent again and again: the same time is the same measurement."""
+        """A measurement that stands on the screen is sent again and again: the same time is the same measurement.
+
+        One without a time is the last one if it has its digits.
+        """
         if one.value is None:
             return True
-        if self._measured.get(row.id) == (row.time, row.value):
+        time, value = self._measured.get(row.id, ("", ""))
+        if value == row.value and row.time in (time, ""):
             return False
         self._measured[row.id] = row.time, row.value
         return True
@@ -301,18 +337,32 @@ class Observer:
                 validity="not_available",
                 reason="unknown_code",
                 value=None,
-                category="setting" if report.kind in (LIMITS, SETTINGS, LEVELS) else "measurement",
+                category="setting" if report.kind in _SETTINGS else "measurement",
             )
-        elif report.kind in (LIMITS, SETTINGS, LEVELS):
+        elif report.kind in _SETTINGS:
             raw = msgspec.structs.replace(raw, category="setting")
         time = "" if row.time == NO_TIME else row.time
         yield msgspec.structs.replace(raw, device_time=time)
 
 
 def _in_unit(row: Metric, units: dict[str, str]) -> Metric:
-    """The row in the unit that the monitor is set to."""
+    """The row in the unit that the monitor is set to, and what is plausible in that unit."""
     unit = units.get(row.extra.get("unit_of", ""), row.unit)
-    return row if unit == row.unit else msgspec.structs.replace(row, unit=unit)
+    if unit == row.unit:
+        return row
+    zero = 32 if unit == "[degF]" and not row.extra.get("difference") else 0
+    low, high = (None if end is None else end * _FACTORS[unit] + zero for end in row.range)
+    return msgspec.structs.replace(row, unit=unit, low=low, high=high)
+
+
+def _is_within(value: Decimal, ends: tuple[Decimal | None, Decimal | None]) -> bool:
+    low, high = ends
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _of(row: Obx) -> str:
+    """The code of a row that belongs to a parameter."""
+    return f"{row.id}.{row.of}" if row.of else row.id
 
 
 def _short(name: str) -> str:

@@ -87,6 +87,19 @@ def read(**keys: object) -> Profile:
     )
 
 
+def test_what_a_family_has_otherwise_than_its_protocol() -> None:
+    assert (read().protocol.checksum, read(protocol={"checksum": False}).protocol.checksum) == (True, False)
+    assert read(protocol={"checksum": False}).protocol.title == read().protocol.title
+    with pytest.raises(msgspec.ValidationError, match=r"d/profile\.toml: profile\.p\.protocol: .*colour"):
+        read(protocol={"colour": "red"})
+    assert read().ports == read().protocol.ports
+    assert read(ports=["tcp"]).ports == ("tcp",)
+    for ports in (["modbus"], ["udp"], ["tcp", "udp"]):
+        with pytest.raises(msgspec.ValidationError, match=r"profile\.p\.ports: "):
+            read(ports=ports)
+    assert read(ports=["udp"], protocol={"ports": ["tcp", "udp"]}).is_datagram
+
+
 def test_shared_rows_come_first_and_in_the_order_they_are_used() -> None:
     found = read(use=["more", "every"], metric=[{"code": "24.C1", "unit": "Cel"}])
     assert [(m.code, m.unit) for m in found.metric] == [

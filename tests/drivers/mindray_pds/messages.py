@@ -39,9 +39,19 @@ def message(kind: int | str, *rows: str, event: str = "ORU^R01", version: str = 
     return b"\x0b" + "".join(f"{row}{end}" for row in (header, *rows)).encode() + b"\x1c\r"
 
 
-def patient() -> bytes:
+HOME, AWAY = "3232237756", "3232237757"
+"""Two monitors, 192.168.8.188 and 192.168.8.189, as PV1-3 names them."""
+
+
+def patient(address: str = HOME) -> bytes:
     """Kind 103."""
-    return message(103, *PATIENT.rstrip("\r").split("\r"))
+    return message(103, *PATIENT.replace(HOME, address).rstrip("\r").split("\r"))
+
+
+def snapshot(label: str, hr: str, address: str = HOME) -> bytes:
+    """Kind 2: a gateway's, of one bed."""
+    pid, pv1, *_rest = PATIENT.replace(HOME, address).split("\r")
+    return message(2, pid, pv1.replace("ICU&7", label), "OBR||||x", nm("101^HR", 2101, hr))
 
 
 def nm(what: str, of: int | str, value: str, tail: str = "") -> str:
@@ -121,14 +131,14 @@ class Bench:
         return found
 
 
-def profile() -> Profile:
-    """The one profile."""
-    return catalog.profile("mindray_pds")
+def profile(name: str = "monitor") -> Profile:
+    """A profile; the box calls the monitor where none is named."""
+    return catalog.profile("mindray_pds", name)
 
 
-def bench(**options: Any) -> Bench:
-    """A fresh driver, started."""
-    made = Bench(cast(MindrayPdsDriver, catalog.create(profile(), options)))
+def bench(of: str = "monitor", **options: Any) -> Bench:
+    """A fresh driver of a profile, started."""
+    made = Bench(cast(MindrayPdsDriver, catalog.create(profile(of), options)))
     made.start()
     return made
 

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 
 from drivers.contract import Fault
 from drivers.framing.mllp import wrap
-from drivers.mindray_pds.frames import ECHO_FRAME, Obx, Report, query
-from drivers.mindray_pds.options import GROUPS
+from drivers.mindray_pds.frames import ECHO_FRAME, Obx, Place, Report, query
+from drivers.mindray_pds.options import GROUPS, Options
 from gateway.ports.gate import SendGate
 from tests.drivers.mindray_pds.messages import (
     ECHO,
@@ -33,7 +34,10 @@ NEVER = {
     "five ids": wrap(QUERY[1:-2].replace(b"101&151&160&161", b"101&151&160&161&162")),
     "another id": wrap(QUERY[1:-2].replace(b"101&151", b"101&152")),
     "another frequency": wrap(QUERY[1:-2].replace(b"0&0^1^1^0", b"0&0^1^5^0")),
-    "another bed": wrap(QUERY[1:-2].replace(b"0&0", b"3232237756&0", 1)),
+    "two beds": wrap(QUERY[1:-2].replace(b"0&0", b"3232237756&0", 1)),
+    "two beds, the last": wrap(QUERY[1:-2].replace(b"0&0^4", b"3232237756&0^4")),
+    "a bed without a number": wrap(QUERY[1:-2].replace(b"0&0", b"0&3")),
+    "no bed": wrap(QUERY[1:-2].replace(b"0&0", b"&")),
     "no alarms": wrap(QUERY[1:-2].replace(b"QRF|MON||||0&0^3^1^1^\r", b"")),
     "an acknowledgement": message(204, "MSA|AA|204", event="ACK^R01"),
     "values": vital(),
@@ -78,6 +82,22 @@ def test_every_query_is_allowed_and_asks_for_four_at_most(names: tuple[str, ...]
     assert data.endswith(b"QRF|MON||||0&0^3^1^1^\rQRF|MON||||0&0^4^1^1^\r\x1c\r")
 
 
+@pytest.mark.parametrize("names", [("vital",), ("gas",), tuple(GROUPS)], ids="-".join)
+@pytest.mark.parametrize(
+    ("bed", "seq", "asked"),
+    [
+        ("192.168.8.188", 0, b"3232237756&0"),
+        ("192.168.23.70", 5, b"3232241478&5"),
+        ("1.0.0.0", 255, b"16777216&255"),
+        ("255.255.255.254", 10, b"4294967294&10"),
+    ],
+)
+def test_a_bed_behind_a_gateway_is_asked_by_its_number(bed: str, seq: int, asked: bytes, names: Any) -> None:
+    data = query(names, Options(bed=bed, bed_seq=seq).asked_bed)
+    assert data == query(names).replace(b"0&0", asked)
+    assert SendGate(profile().allowed, 10, may_send=True).judge(data + ECHO + data, 0.0) == "sent"
+
+
 def test_echo_and_query_together_are_two_frames_of_the_minute() -> None:
     gate = SendGate(profile().allowed, 2, may_send=True)
     assert gate.judge(QUERY + ECHO, 0.0) == "sent"
@@ -104,6 +124,7 @@ def test_a_row_field_by_field() -> None:
     assert read(message(204, "OBX||NM|101^HR||60|/min|||||F||PERIODIC")).rows == (
         Obx("NM", "101", "HR", "", "60", "/min", False, ""),
     )
+    assert read(message(204, nm("0^RR", 0, "20"))).rows == (Obx("NM", "0", "RR", "0", "20", "", False, ""),)
     assert read(message(204, nm(r"101^A\T\B", 2101, "1"))).rows[0].name == "A&B"
     assert read(message(11, ce("2023^", "", "2101^ECG"))).rows[0] == Obx(
         "CE", "2023", "", "", "2101^ECG", "", False, ""
@@ -111,7 +132,8 @@ def test_a_row_field_by_field() -> None:
 
 
 def test_nothing_of_a_patient_is_kept() -> None:
-    assert read(patient()) == Report("103", has_patient=True)
+    assert read(patient()) == Report("103", bed="^^ICU&7&3232237756&4601&&1", has_patient=True)
+    assert read(patient()).address == "192.168.8.188"
     assert read(message(103)) == Report("103", has_patient=True)
     found = read(message(204, "PID|||1||Lovelace^Ada", nm("101^HR", 2101, "60")))
     assert found.has_patient
@@ -123,6 +145,36 @@ def test_the_bed_of_a_snapshot_and_its_senders_name() -> None:
     pv1 = PATIENT.split("\r")[1]
     data = message(2, pv1, nm("101^HR", 2101, "60")).replace(b"&|||||||ORU", b"&|Mindray|Gateway|||||ORU")
     assert read(data).bed == "^^ICU&7&3232237756&4601&&1"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("^^ICU&7&3232237756&4601&&1", Place("ICU", "7", "192.168.8.188", 4601)),
+        ("^^ICU&Bed5&3232241659&0&0", Place("ICU", "Bed5", "192.168.23.251", 0)),
+        ("^^icu&222&&4601&&1", Place("icu", "222", "", 4601)),
+        ("^^&&2852002658&4601&&1", Place("", "", "169.254.27.98", 4601)),
+        ("^^ICU&7", Place("ICU", "7", "", 0)),
+        ("^^&&4294967295&65535", Place("", "", "255.255.255.255", 65535)),
+        ("^^&&4294967296&4601", None),
+        ("^^&&3232237756&65536", None),
+        ("^^&&192.168.8.188&4601", None),
+        ("^^&&-1&4601", None),
+        ("^^&&03232237756&4601", None),
+        ("ICU&7&3232237756&4601", None),
+        ("", None),
+    ],
+)
+def test_where_a_monitor_stands(text: str, place: Place | None) -> None:
+    assert Place.from_field(text) == place
+    assert Report("103", bed=text).address == (place.address if place else "")
+
+
+def test_a_message_of_several_beds_is_not_read() -> None:
+    pid, pv1, *_rest = PATIENT.split("\r")
+    for rows in ((pid, pv1, pid), (pid, pv1, pv1)):
+        found = Report.from_bytes(content(message(2, *rows, nm("101^HR", 2101, "60"))))
+        assert found == Fault("several_beds", "2")
 
 
 @pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.observation import Alert, Device, Enumeration, Numeric
+from drivers.observation import Alert, Device, Enumeration, Numeric, Vendor
 from tests.drivers.mindray_pds.messages import (
-    PATIENT,
     Bench,
     alerts,
     at,
@@ -19,6 +18,7 @@ from tests.drivers.mindray_pds.messages import (
     message,
     nm,
     profile,
+    snapshot,
     values,
     vital,
 )
@@ -136,33 +136,19 @@ def test_the_monitors_own_list_clears_module_and_name() -> None:
     assert values(made.rx(message(204, nm("161^SpO2", 2119, "61"))))["161"] == ("", "module")
 
 
-@pytest.mark.parametrize(
-    ("unit", "text", "found"),
-    [
-        ("Cel", "36.8", ("36.8", "valid")),
-        ("Cel", "60", ("60", "valid")),
-        ("Cel", "98.2", ("", "unit")),
-        ("[degF]", "98.2", ("98.2", "valid")),
-        ("[degF]", "36.8", ("", "unit")),
-        ("[degF]", "60", ("", "unit")),
-        ("[degF]", "-100", ("", "missing")),
-    ],
-)
-def test_temperature_is_in_the_unit_that_a_person_has_read(unit: str, text: str, found: tuple[str, str]) -> None:
-    assert one("200^T1", 2104, text, temperature=unit) == found
-    made = bench(temperature=unit)
-    seen = by_code(made.rx(message(204, nm("200^T1", 2104, text))))["200"]
-    assert isinstance(seen, Numeric)
-    assert seen.unit == unit
-
-
-def test_a_difference_is_not_judged_and_gases_have_their_option() -> None:
-    made = bench(temperature="[degF]", gas="%")
-    rows = (nm("202^TD", 2104, "1.1"), nm("254^FiO2", "", "21"), nm("220^EtCO2", "", "38"))
-    seen = by_code(made.rx(message(204, *rows)))
-    assert [(c, o.unit) for c, o in seen.items() if isinstance(o, Numeric) and o.value is not None] == [
-        *(("202", "[degF]"), ("254", "%"), ("220", "mm[Hg]")),
-    ]
+def test_nibp_without_its_time_is_questionable_and_said_once() -> None:
+    """Its row may say PERIODIC or nothing: it is a measurement of some time ago all the same."""
+    made = bench()
+    for tail in ("", "||PERIODIC|", "||APERIODIC|"):
+        seen = made.rx(message(204, nm("101^HR", 2101, "60"), nm("170^Sys", 2105, "120", tail)), 1.0)
+        first = {} if tail else {"170": ("120", "no_time")}
+        assert values(seen) == {"101": ("60", "valid"), **first}
+    assert values(made.rx(message(204, nm("170^Sys", 2105, "121", f"|||{TIME}")))) == {"170": ("121", "valid")}
+    assert values(made.rx(message(204, nm("170^Sys", 2105, "121")))) == {}, "the last one, now without its time"
+    assert values(made.rx(message(204, nm("170^Sys", 2105, "121", f"|||{TIME}")))) == {}
+    alone = bench()
+    alone.rx(message(204, nm("170^Sys", 2105, "120")))
+    assert {o.operating for o in alone.seen if isinstance(o, Device)} == {"unknown"}
 
 
 def test_a_measurement_is_published_once_with_its_own_time() -> None:
@@ -304,6 +290,31 @@ def test_alarms_time_text_and_doubles() -> None:
     assert made.rx(message(54, *reversed(rows))) == []
 
 
+def test_rows_among_the_alarms_that_are_none() -> None:
+    """Seen from a monitor: 2040 beside physiological alarms, 2041 beside technical ones."""
+    made = bench()
+    rows = (ce("2", 1, "10076^**T1 Too Low", f"|||{TIME}"), ce("2040^", "", "0^"))
+    seen = made.rx(message(54, *rows))
+    assert alerts(seen) == [("10076", "on", "medium", "2")]
+    (state,) = (o for o in seen if isinstance(o, Enumeration))
+    assert state.vendor == Vendor("2040", "0^")
+    assert (state.value, state.reason, state.category) == (None, "unknown_code", "setting")
+    assert made.rx(message(54, *rows)) == []
+    assert alerts(made.rx(message(54, ce("2040^", "", "1^On")))) == [("10076", "off", "medium", "2")]
+    seen = made.rx(message(56, ce("4", "", "5^ECG Lead Off"), *[ce("2041^", 101, "0^")] * 2))
+    assert alerts(seen) == [("5", "on", "none", "4")]
+    assert [o.vendor.code for o in seen if isinstance(o, Enumeration) and o.vendor] == ["2041.101"]
+    assert made.reasons() == ["unknown_parameter"] * 2
+
+
+def test_alarms_end_when_another_device_answers() -> None:
+    made = bench()
+    made.rx(message(54, ce("1", 1, "10002^A")) + message(56, ce("4", "", "5^B")))
+    seen = [o for o in made.rx(message(204, version="2.6") * 2) if isinstance(o, Alert)]
+    assert [(o.presence, o.validity, o.reason) for o in seen] == [("off", "not_available", "wrong_device")] * 2
+    assert alerts(made.rx(message(54, ce("1", 1, "10002^A")))) == [("10002", "on", "high", "1")]
+
+
 def test_no_more_alarms_than_can_be_kept() -> None:
     made = bench()
     seen = made.rx(message(54, *(ce("1", 1, f"{10000 + n}^A") for n in range(200))))
@@ -352,7 +363,7 @@ def test_unknown_rows_are_published_as_sent() -> None:
     assert made.reasons() == ["unknown_parameter"], "what is never published is counted each time"
 
 
-@pytest.mark.parametrize("kind", [58, 205])
+@pytest.mark.parametrize("kind", [53, 58, 205])
 def test_levels_and_settings_are_published_as_sent(kind: int) -> None:
     made = bench()
     seen = by_code(made.rx(message(kind, ce("2037^", 101, "3^"), nm("2038^", "", "7"))))
@@ -363,19 +374,26 @@ def test_levels_and_settings_are_published_as_sent(kind: int) -> None:
     }
 
 
+def test_a_row_of_parameter_0_does_not_spoil_its_message() -> None:
+    made = bench()
+    seen = made.rx(
+        message(204, nm("0^RR", 0, "20"), nm("160^SpO2", 2103, "98")) + message(205, ce("2037^", "", "3^"))
+    )
+    assert values(seen) == {
+        "0": ("", "unit_unknown"),
+        "160": ("98", "valid"),
+        "2037": ("", "unknown_code"),
+    }
+
+
 def test_no_more_unknown_rows_than_can_be_kept() -> None:
     made = bench()
-    seen = made.rx(message(204, *(nm(f"{3000 + n}", "", "1") for n in range(100))))
-    assert len(by_code(seen)) == 64
+    seen = made.rx(message(204, *(nm(f"{3000 + n}", "", "1") for n in range(300))))
+    assert len(by_code(seen)) == 256
 
 
 def test_a_snapshot_is_read_for_one_bed() -> None:
-    made = bench()
-    pid, pv1, *_rest = PATIENT.split("\r")
-
-    def snapshot(bed: str, hr: str) -> bytes:
-        return message(2, pid, pv1.replace("ICU&7", bed), "OBR||||x", nm("101^HR", 2101, hr))
-
+    made = bench(bed="192.168.8.188")
     assert values(made.rx(snapshot("ICU&7", "60"))) == {"101": ("60", "valid")}
     assert made.rx(snapshot("ICU&8", "99")) == []
     assert values(made.rx(snapshot("ICU&7", "61"))) == {"101": ("61", "valid")}
@@ -385,7 +403,6 @@ def test_a_snapshot_is_read_for_one_bed() -> None:
     assert made.rx(snapshot("ICU&8", "98")) == []
     made.start()
     assert values(made.rx(snapshot("ICU&8", "99"))) == {"101": ("99", "valid")}
-    assert values(made.rx(message(2, nm("101^HR", 2101, "98")))) == {"101": ("98", "valid")}
 
 
 def test_one_module_that_is_pulled_out() -> None:

@@ -1,0 +1,1 @@
+"""GE Dash patient monitors by the bed messages of their network (Unity, later CARESCAPE)."""

@@ -1,0 +1,1 @@
+"""Horiba ABX Micros 60, which sends its results in the ABX format."""
