@@ -5,13 +5,15 @@ the simulator: noise, flips, half frames, reboots, silence, the device's clock s
 """
 
 import random
+from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from drivers import catalog
 from drivers.contract import NOISE
+from drivers.observation import Alert, Enumeration, Numeric
 from drivers.observation import Device as Mds
-from drivers.observation import Enumeration, Numeric
 from tests.pairs.devices import MONITORS, OXIMETERS, SAME_WORDS, SKETCHES, VENTILATORS
 from tests.pairs.pairing import Device, Talk
 from tests.pairs.said import Word, number, words
@@ -87,3 +89,17 @@ def holds(talk: Talk, faults: int, until_s: float) -> None:
     assert talk.last_frame_at > until_s - CALM_S / 10, "it comes back after the last fault"
     links = [one.connection for _at, one in talk.seen if isinstance(one, Mds) and not one.mds]
     assert links[-1] == "disconnected"
+    assert list(repeated(talk)) == [], "an alert that the device repeats is one: on, then off"
+
+
+def repeated(talk: Talk) -> Iterator[Alert]:
+    """Alerts that went on as they were on already; a new connection begins anew."""
+    known: dict[tuple[str, str], Alert] = {}
+    for _at, one in talk.seen:
+        if isinstance(one, Mds) and not one.mds:
+            known.clear()
+        elif isinstance(one, Alert) and one.vendor:
+            key, said = (one.mds, one.vendor.code), msgspec.structs.replace(one, device_time="", validity="valid")
+            if known.get(key) == said:
+                yield one
+            known[key] = said
