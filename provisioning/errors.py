@@ -64,6 +64,12 @@ class BadChunk(AskedWrongly):
     sentence = N_("--chunk {found}: write random:SEED, with a whole number, for example random:7.")
 
 
+class WholeDatagrams(AskedWrongly):
+    """`--chunk` for a device whose pieces are whole."""
+
+    sentence = N_("--chunk: {driver} {profile} speaks by datagrams, and those arrive whole. Leave --chunk out.")
+
+
 class BadAddress(AskedWrongly):
     """Not HOST:PORT."""
 

@@ -26,6 +26,7 @@ from provisioning.errors import (
     NoSuchOption,
     NoSuchProfile,
     OtherRecording,
+    WholeDatagrams,
 )
 
 
@@ -44,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one line for each observation (and fault); 0 also when there are none."""
     profile = choose_profile(arguments.driver, arguments.profile)
     cut = _cutter(arguments.chunk)
+    if cut and profile.is_datagram:
+        raise WholeDatagrams(driver=profile.driver, profile=profile.name)
     driver = make_driver(profile, arguments.option)
     replay = _Replay(profile, driver, sys.stdout.buffer, show_faults=arguments.faults)
     has_registers = "modbus" in profile.ports

@@ -128,6 +128,11 @@ def test_replay_of_a_register_recording(capsysbinary: Any, tmp_path: Path) -> No
             "random:GRAINE",
         ),
         (
+            ("replay", "x.bin", "--driver", "ge_dash", "--profile", "dash", "--chunk", "random:7"),
+            "arrive whole",
+            "arrivent entiers",
+        ),
+        (
             ("replay", "x.bin", "--driver", "astm", "--profile", "erba_xl", "--option", "no=1"),
             "astm has no option no",
             "astm n'a pas d'option no",
