@@ -18,6 +18,7 @@ from drivers.registers.mapfile import read_map
 DRIVERS = {
     "astm": "AstmDriver",
     "bbraun_bcc": "BbraunBccDriver",
+    "beckman_au": "BeckmanAuDriver",
     "biomerieux_bci": "BiomerieuxBciDriver",
     "bis_vista": "BisVistaDriver",
     "capnostream": "CapnostreamDriver",
@@ -30,6 +31,7 @@ DRIVERS = {
     "hl7_monitor": "Hl7MonitorDriver",
     "horiba_abx": "HoribaAbxDriver",
     "masimo_ascii": "MasimoAsciiDriver",
+    "mindray_bc_serial": "MindrayBcSerialDriver",
     "mindray_pds": "MindrayPdsDriver",
     "nellcor_ascii": "NellcorAsciiDriver",
     "nonin": "NoninDriver",
@@ -40,6 +42,7 @@ DRIVERS = {
     "respironics_v60": "RespironicsV60Driver",
     "servo_cie": "ServoCieDriver",
     "servo_sci": "ServoSciDriver",
+    "sysmex_kx": "SysmexKxDriver",
 }
 """Driver name (its folder, with a module `driver`) to its class, whose `Options` is a msgspec struct."""
 

@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from simulators.devices import dri_frames as wire
+from simulators.devices.reporter import CLOCK_FAULT, CLOCK_STEPS_S
 from simulators.devices.simulator import COMMON_FAULTS, COMMON_OPTIONS, NO_OPTIONS, Option, Simulator
 from simulators.devices.vitals import SENSOR_OFF, Vitals
 
@@ -79,6 +80,7 @@ class GeDri(Simulator):
     FAULTS: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             **COMMON_FAULTS,
+            **CLOCK_FAULT,
             "empty_frame": "an empty frame before a record",
             "cts_stop": "CTS was off for two seconds: the monitor has stopped and must be asked again",
         }
@@ -123,6 +125,7 @@ class GeDri(Simulator):
         self._habits = tuple(self.seconds(name) for name in ("alarm_every_s", "cuff_every_s", "absent_rate"))
         started = datetime.strptime(self.options["started"], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
         self._clock = int(started.timestamp())
+        self._stepped_s = 0
         self._power_on(0.0)
 
     def _power_on(self, now: float) -> None:
@@ -170,6 +173,8 @@ class GeDri(Simulator):
         return min(moments, default=None)
 
     def _tick(self, now: float) -> None:
+        if self._strikes("clock_step"):
+            self._stepped_s += self._dice.choice(CLOCK_STEPS_S)
         for kind, stream in list(self.streams.items()):
             if stream.next_at <= now:
                 if stream.interval_s:
@@ -288,7 +293,7 @@ class GeDri(Simulator):
     # -- what the monitor says -------------------------------------------------------------------------------------
 
     def _unix(self, now: float) -> int:
-        return self._clock + int(now - self._on_at)
+        return self._clock + int(now - self._on_at) + self._stepped_s
 
     def _say(
         self, main_type: int, subrecords: list[tuple[int, bytes]], kind: str, values: Mapping[str, str], now: float

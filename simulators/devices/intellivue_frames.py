@@ -25,6 +25,10 @@ EVENT_CONFIRMED, ACTION_CONFIRMED = 1, 7
 MDS_CREATE, POLL, POLL_EXTENDED = 0x0D06, 0x0C16, 0xF13B
 MDS_CLASS = 0x21
 POLL_PERIOD = 0xF13E
+POLL_PROFILE, POLL_EXTENSIONS, OBJECT_SUPPORT = 0x0001, 0xF001, 0x0102
+STARTS = (0x80000000, 0x40000000, 0x20000000)
+"""Hot, warm and cold."""
+DATA_PORT, BEACON_PORT = 24105, 24005
 TICKS_PER_S = 8000
 NAN = b"\x00\x7f\xff\xff"
 NO_SUCH_CLASS, ACCESS_DENIED, NO_SUCH_ACTION, INVALID_ARGUMENT = 0, 2, 9, 19
@@ -42,7 +46,13 @@ _ACCEPT_PART = bytes.fromhex(
     " 81 0C 2A 86 48 CE 14 02 01 00 00 00 02 01 00 00 00 00 61 80 30 80 02 01 01 A0 80 61 80 A1 80 06 0C 2A"
     " 86 48 CE 14 02 01 00 00 00 03 01 00 00 A2 03 02 01 00 A3 05 A1 03 02 01 00 BE 80 28 80 02 01 02 81"
 )
-_USER_DATA = b"\x02\x01\x02\x81"
+_REQUEST_PART = bytes.fromhex(
+    "31 80 A0 80 80 01 01 00 00 A2 80 A0 03 00 00 01 A4 80 30 80 02 01 01 06 04 52 01 00 01 30 80 06 02 51"
+    " 01 00 00 00 00 30 80 02 01 02 06 0C 2A 86 48 CE 14 02 01 00 00 00 01 01 30 80 06 0C 2A 86 48 CE 14 02"
+    " 01 00 00 00 02 01 00 00 00 00 00 00 61 80 30 80 02 01 01 A0 80 60 80 A1 80 06 0C 2A 86 48 CE 14 02 01"
+    " 00 00 00 03 01 00 00 BE 80 28 80 06 0C 2A 86 48 CE 14 02 01 00 00 00 01 01 02 01 02 81"
+)
+"""The presentation header of VSCaptureMP and OpenICE, up to the length of the user data."""
 _TRAILER = bytes(16)
 
 
@@ -193,43 +203,89 @@ def _after_length(data: bytes, at: int) -> tuple[int, int]:
 
 
 def terms_of(request: bytes) -> Terms | None:
-    """What an association request asks for; None when it is not one."""
+    """What an association request asks for; None when a field of it is not as the known clients word it."""
     size, start = _after_length(request, 1)
-    place = start + len(_SESSION_PART)
-    if size != len(request) - start or request[start:place] != _SESSION_PART or request[place : place + 1] != b"\xc1":
+    session, place = request[start : start + len(_SESSION_PART)], start + len(_SESSION_PART)
+    if request[:1] != bytes([REQUEST]) or size != len(request) - start or session != _SESSION_PART:
         return None
     size, start = _after_length(request, place + 1)
-    place = request.find(_USER_DATA, start)
-    if size != len(request) - start or place < 0:
+    if request[place : place + 1] != b"\xc1" or size != len(request) - start:
         return None
-    data = request[place + len(_USER_DATA) :]
+    place = start + len(_REQUEST_PART)
+    if request[start:place] != _REQUEST_PART:
+        return None
+    data = request[place:]
     wide = {0x81: 1, 0x82: 2}.get(data[0] if data else 0, 0)
-    stated = int.from_bytes(data[1 : 1 + wide], "big") if wide else int.from_bytes(data[:1], "big")
-    user = data[1 + wide : 1 + wide + stated]
-    if len(user) != stated or user[:12] != bytes.fromhex("80000000 40000000 00000000"):
+    stated = int.from_bytes(data[1 : 1 + wide] if wide else data[:1], "big")
+    user, trailer = data[1 + wide : 1 + wide + stated], data[1 + wide + stated :]
+    if len(user) != stated or trailer != _TRAILER or len(user) < 20:
         return None
-    return _profile_of(user[20:])
+    version, nomenclature, units, system, start_up = struct.unpack_from(">5I", user)
+    if (version, nomenclature, units, system) != (0x80000000, 0x40000000, 0, 0x80000000) or start_up not in STARTS:
+        return None
+    lists = _lists(user[20:])
+    return None if lists is None else _profile_of(lists[1])
 
 
-def _profile_of(lists: bytes) -> Terms | None:
-    """The poll profile in the lists behind the fixed part of the user data."""
-    skipped = 4 + int.from_bytes(lists[2:4], "big")
-    profile = lists[skipped + 4 :]
-    if profile[:2] != b"\x00\x01" or len(profile) < 32:
+def _lists(data: bytes) -> tuple[dict[int, bytes], dict[int, bytes]] | None:
+    """The two lists of attributes that make up the rest of the user data: options, what is supported."""
+    out = []
+    for _ in range(2):
+        found = attributes_of(data)
+        if found is None:
+            return None
+        out.append(found[0])
+        data = found[1]
+    return None if data else (out[0], out[1])
+
+
+def attributes_of(data: bytes) -> tuple[dict[int, bytes], bytes] | None:
+    """A list of attributes and what stands behind it; None when a count or length does not fit."""
+    if len(data) < 4:
         return None
-    _, period, mtu_rx, mtu_tx, _, _ = struct.unpack_from(">6I", profile, 4)
-    place = profile.find(b"\xf0\x01\x00\x08", 28)
-    options = int.from_bytes(profile[place + 4 : place + 8], "big") if place >= 0 else 0
-    return Terms(period, mtu_rx, mtu_tx, options)
+    count, size = struct.unpack_from(">HH", data)
+    inside, rest = data[4 : 4 + size], data[4 + size :]
+    found: dict[int, bytes] = {}
+    for _ in range(count):
+        code, length = struct.unpack_from(">HH", inside) if len(inside) >= 4 else (0, len(inside))
+        if len(inside) < 4 + length or code in found:
+            return None
+        found[code], inside = inside[4 : 4 + length], inside[4 + length :]
+    return None if inside or len(data) < 4 + size else (found, rest)
+
+
+def _profile_of(supported: dict[int, bytes]) -> Terms | None:
+    """The poll profile among what the box supports; the numbers of objects it takes may stand beside it."""
+    profile = supported.pop(POLL_PROFILE, b"")
+    objects = supported.pop(OBJECT_SUPPORT, None)
+    packages = attributes_of(profile[24:])
+    if supported or packages is None or packages[1] or packages[0].keys() - {POLL_EXTENSIONS}:
+        return None
+    if objects is not None and not _is_list_of(objects, 8):
+        return None
+    revision, period, mtu_rx, mtu_tx, _, options = struct.unpack_from(">6I", profile)
+    extension = packages[0].get(POLL_EXTENSIONS)
+    # The extension ends with a list that all known clients leave empty.
+    if extension is not None and (len(extension) != 8 or extension[4:] != bytes(4)):
+        return None
+    if revision != 0x80000000 or not mtu_rx or not mtu_tx or options != 0x60000000:
+        return None
+    return Terms(period, mtu_rx, mtu_tx, int.from_bytes(extension[:4], "big") if extension else 0)
+
+
+def _is_list_of(data: bytes, size: int) -> bool:
+    """Whether a list has entries of `size` bytes, and its count and length say so."""
+    count, rest = divmod(len(data) - 4, size)
+    return len(data) >= 4 and not rest and struct.unpack_from(">HH", data) == (count, count * size)
 
 
 def acceptance(terms: Terms) -> bytes:
     """The answer that lets the box in."""
-    extension = attribute(0xF001, struct.pack(">II", terms.options, 0))
+    extension = attribute(POLL_EXTENSIONS, struct.pack(">II", terms.options, 0))
     profile = struct.pack(">6I", 0x80000000, terms.min_poll_ticks, terms.mtu_rx, terms.mtu_tx, 0xFFFFFFFF, 0x60000000)
     profile += listed([extension] if terms.options else [])
     user = struct.pack(">5I", 0x80000000, 0x40000000, 0, 0x00800000, 0x20000000)
-    user += listed([]) + listed([attribute(0x0001, profile)])
+    user += listed([]) + listed([attribute(POLL_PROFILE, profile)])
     asn = bytes([len(user)]) if len(user) < 0x80 else bytes([0x81, len(user)])
     presentation = _ACCEPT_PART + asn + user + _TRAILER
     body = _SESSION_PART + b"\xc1" + _length(len(presentation)) + presentation
@@ -335,3 +391,28 @@ def poll_reply(poll: Poll, sequence: int, ticks: int, at: datetime, observations
     head = numbers + struct.pack(">I", ticks) + absolute(at) + struct.pack(">HHH", 1, poll.kind, poll.group)
     contexts = [struct.pack(">H", 0) + listed(observations)] if observations else []
     return head + listed(contexts)
+
+
+# -- the beacon -----------------------------------------------------------------------------------------------------
+
+_BED_CLASS, _CONNECT_INDICATION = 0x23, 0x0D17
+_EVENT = 0
+_PROTOCOLS = ((1, 3, 24000), (2, 3, 24000), (1, 1, DATA_PORT), (5, 1, DATA_PORT), (8, 1, 33333))
+"""Application, transport and port as an M8007A listed them; 5 over 1 is data export over UDP."""
+
+
+def beacon(ticks: int, address: bytes, language: int, bed: str, identity: Iterable[bytes]) -> bytes:
+    """The Connect Indication that a monitor on a network sends to port 24005; `address` is MAC, IP and mask."""
+    protocols = [struct.pack(">4H", *protocol, 0) for protocol in _PROTOCOLS]
+    attributes = [
+        attribute(0x0986, struct.pack(">HH", 1, 0x114D)),
+        attribute(0x0937, struct.pack(">IHH", 0x06080608, language, 11)),
+        attribute(0xF135, bed.encode("utf-16-be")[:32].ljust(34, b"\0")),
+        attribute(0xF100, address),
+        attribute(0xF101, listed(protocols)),
+        *identity,
+    ]
+    info = listed(attributes)
+    body = struct.pack(">HHHIHH", _BED_CLASS, 0, 0, ticks, _CONNECT_INDICATION, len(info)) + info
+    inner = struct.pack(">HHH", 0, _EVENT, len(body)) + body
+    return struct.pack(">IHH", 0x0100, INVOKE, len(inner)) + inner

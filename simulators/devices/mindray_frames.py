@@ -85,14 +85,14 @@ class Condition(NamedTuple):
     send_type: str
     is_all: bool
     codes: tuple[str, ...]
+    bed: str = "0&0"
+    """IP and IPSeq as written; `0&0` is the monitor that is connected."""
 
 
 class Query(NamedTuple):
     """A whole QRY^R02."""
 
     conditions: tuple[Condition, ...]
-    beds: frozenset[str]
-    """IP and IPSeq of each condition, as written."""
 
 
 _MSH = re.compile(r"MSH\|\^~\\&\|{7}(\w+\^\w+)\|(\d+)\|P\|2\.3\.1\|?")
@@ -120,7 +120,6 @@ def query_of(body: bytes) -> Query | None:
     if lines.pop() or len(lines) < 3 or not _QRD.fullmatch(lines[1]):
         return None
     conditions: list[Condition] = []
-    beds: set[str] = set()
     for line in lines[2:]:
         parts = _QRF.fullmatch(line)
         if parts is None:
@@ -129,6 +128,5 @@ def query_of(body: bytes) -> Query | None:
         is_all = parts[3] == "1"
         if len(codes) > IDS_LIMIT or is_all == bool(codes):
             return None
-        conditions.append(Condition(parts[2], is_all, codes))
-        beds.add(parts[1])
-    return Query(tuple(conditions), frozenset(beds))
+        conditions.append(Condition(parts[2], is_all, codes, parts[1]))
+    return Query(tuple(conditions))

@@ -10,7 +10,10 @@ r"""A Mindray monitor (BeneView T, iPM, iMEC, uMEC, DPM, VS) that shares its dat
 
 A malformed query gets no answer. Whatever else the box says ends the connection (`is_hung_up`), as ten seconds
 without an echo do; the monitor then waits for `connected`. With `source` = gateway the messages 2 of a PDS gateway
-come instead of 204 and 503, and the query has to name the bed.
+come instead of 204 and 503, and each QRF has to name its bed, of which there may be several.
+
+With `role` = client the monitor calls the box and says all that by itself, without a query; it ends the connection
+for a wrong word, but not for a missing echo. `announcement` is what a monitor broadcasts each second on UDP 4600.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from simulators.devices import mindray_frames as wire
+from simulators.devices.reporter import CLOCK_FAULT, CLOCK_STEPS_S
 from simulators.devices.simulator import COMMON_FAULTS, COMMON_OPTIONS, NO_OPTIONS, Option, Simulator
 from simulators.devices.vitals import SENSOR_OFF, Vitals
 
@@ -33,10 +37,17 @@ RECONNECT_AFTER_S = 10.0
 HISTORY_KEPT = 10_000
 YES_NO = ("no", "yes")
 CODECS = {"utf-8": "utf-8", "gbk": "gbk", "latin-1": "latin-1"}
-IP = "3232237756"
+IP = 3232237756
 IP_SEQ = "0"
 PORT = "4601"
-PATIENT = {"zh": ("张", "伟"), "fr": ("Éluard", "Paul"), "en": ("Doe", "Jane")}
+PATIENTS = {
+    "zh": (("张", "伟"), ("王", "芳"), ("李", "娜")),
+    "fr": (("Éluard", "Paul"), ("Desbordes", "Célestine"), ("Müller", "Chloé")),
+    "en": (("Doe", "Jane"), ("Roe", "Richard"), ("Stiles", "John")),
+}
+BEDS_LIMIT = 16
+STEPS_KEPT = 1_000
+BED_SEED = 7919
 ALARM_TEXTS: Mapping[str, Mapping[str, str]] = {
     "spo2_high": {"en": "SpO2 TOO HIGH", "fr": "SpO2 trop élevée", "zh": "SpO2 过高"},
     "hr_high": {"en": "HR TOO HIGH", "fr": "FC trop élevée", "zh": "HR 过高"},
@@ -57,6 +68,20 @@ class Reading(NamedTuple):
     """Parameter → text as sent; of an alarm its code → `level text`."""
     measured: str = ""
     """OBX-14 of an aperiodic measurement."""
+    bed: str = ""
+    """IP and IPSeq of a gateway's bed."""
+
+
+class _Bed:
+    """A bed and who lies in it."""
+
+    def __init__(self, number: int, patient: Vitals) -> None:
+        self.number = number
+        self.ip = str(IP + number)
+        self.key = f"{self.ip}&{IP_SEQ}"
+        self.name = str(number + 3)
+        self.patient = patient
+        self.cuff_told: tuple[int, float] = (-2, 0.0)
 
 
 class MindrayPds(Simulator):
@@ -66,18 +91,22 @@ class MindrayPds(Simulator):
     DESCRIPTION: ClassVar[str] = "Mindray patient monitor, Patient Data Share (HL7 2.3.1), TCP"
     FAULTS: ClassVar[Mapping[str, str]] = MappingProxyType(
         {name: what for name, what in COMMON_FAULTS.items() if name != "bad_checksum"}
+        | dict(CLOCK_FAULT)
         | {"no_last_cr": "the last segment of a message lacks its CR", "mute_echo": "an echo is left out"}
     )
     FRAME_FAULTS: ClassVar[frozenset[str]] = frozenset(COMMON_FAULTS) - {"bad_checksum"}
     OPTIONS: ClassVar[Mapping[str, Option]] = MappingProxyType(
         {
             **COMMON_OPTIONS,
+            "role": Option("server", "server: the monitor waits for the box | client: the monitor calls the box"),
+            "unasked": Option("yes", "yes: a monitor that calls sends all parameters without a query | no"),
             "source": Option("monitor", "monitor | gateway: a PDS gateway sends messages 2"),
+            "beds": Option("1", f"beds of the gateway, 1 to {BEDS_LIMIT}"),
             "ignores_early_query": Option("no", "yes: a query before the first echo is not heard, as by an old uMEC"),
             "send_all": Option("ignored", "ignored | works: what a query for all parameters brings"),
             "missing": Option("-100", "-100 | -10 | both: how a missing value is written"),
             "low_cvp": Option("no", "yes: the CVP is about -10 mmHg, and -10 is then its value"),
-            "temperature": Option("C", "C | F"),
+            "temperature": Option("celsius", "celsius | fahrenheit"),
             "names": Option("guide", "guide | other: names of parameters as another firmware writes them"),
             "periodic_mark": Option("no", "yes: OBX-13 of periodic values is PERIODIC instead of empty"),
             "language": Option("en", "en | fr | zh: alarms and the patient's name"),
@@ -103,25 +132,31 @@ class MindrayPds(Simulator):
         self.deaf_queries = 0
         """Good queries that came too early for an old monitor."""
         self.unanswered_beds = 0
-        """Queries for a bed that is not this one."""
+        """Conditions for a bed that is not here."""
         self.timeouts = 0
         self.hasty = 0
-        """Connections within ten seconds of the one before."""
+        """Connections of the box within ten seconds of the one before."""
+        self._is_calling = self.choice("role", ("server", "client")) == "client"
+        self._is_pushing = self._is_on("unasked") and self._is_calling
         self._is_gateway = self.choice("source", ("monitor", "gateway")) == "gateway"
         self._ignores_early = self._is_on("ignores_early_query")
         self._all_works = self.choice("send_all", ("ignored", "works")) == "works"
         self._missing = self.choice("missing", ("-100", "-10", "both"))
         self._low_cvp = self._is_on("low_cvp")
-        self._is_fahrenheit = self.choice("temperature", ("C", "F")) == "F"
+        self._is_fahrenheit = self.choice("temperature", ("celsius", "fahrenheit")) == "fahrenheit"
+        self._beds_number = int(self.choice("beds", tuple(str(number + 1) for number in range(BEDS_LIMIT))))
+        if self._beds_number > 1 and not self._is_gateway:
+            raise ValueError(f"{self.NAME}: option beds = {self._beds_number} needs source = gateway")
         self._other_names = self.choice("names", ("guide", "other")) == "other"
         self._mark = "PERIODIC" if self._is_on("periodic_mark") else ""
         self._tells_onset = self.choice("alarm_time", ("onset", "now")) == "onset"
-        self._language = self.choice("language", tuple(PATIENT))
+        self._language = self.choice("language", tuple(PATIENTS))
         self._codec = CODECS[self.choice("encoding", tuple(CODECS))]
         self._repeat_s = self.seconds("cuff_repeat_s")
         self._habits = tuple(self.seconds(name) for name in ("alarm_every_s", "cuff_every_s", "absent_rate"))
         self._clock = datetime.strptime(self.options["started"], "%Y%m%d%H%M%S")  # noqa: DTZ007 - a device's clock
         self._connected_at: float | None = None
+        self._steps: deque[tuple[float, float]] = deque(maxlen=STEPS_KEPT)
         self._power_on(0.0)
         self._close()
 
@@ -131,7 +166,11 @@ class MindrayPds(Simulator):
     def _power_on(self, now: float) -> None:
         self._on_at = now
         alarm_s, cuff_s, absent = self._habits
-        self.patient = Vitals(self.seed, now, 1.0, alarm_s, cuff_s, absent)
+        self.beds = [
+            _Bed(number, Vitals(self.seed + number * BED_SEED, now, 1.0, alarm_s, cuff_s, absent))
+            for number in range(self._beds_number)
+        ]
+        self.patient = self.beds[0].patient
 
     def _open(self, now: float) -> None:
         """A connection begins: first the dump, then the seconds."""
@@ -152,7 +191,12 @@ class MindrayPds(Simulator):
         self._has_echoed = False
         self.conditions: tuple[wire.Condition, ...] = ()
         """What the last good query asked for."""
-        self._cuff_told: tuple[int, float] = (-2, 0.0)
+        self._forget_cuffs()
+
+    def _forget_cuffs(self) -> None:
+        """The last measurements are told again."""
+        for bed in self.beds:
+            bed.cuff_told = (-2, 0.0)
 
     def _hang_up(self) -> None:
         self._close()
@@ -164,7 +208,7 @@ class MindrayPds(Simulator):
         """A new TCP connection: everything begins again but the patient."""
         super().connected(now)
         if self._connected_at is not None and now - self._connected_at < RECONNECT_AFTER_S:
-            self.hasty += 1
+            self.hasty += not self._is_calling
         self._connected_at = now
         self._open(now)
 
@@ -191,10 +235,15 @@ class MindrayPds(Simulator):
     def _due(self) -> float | None:
         if not self._is_open:
             return None
-        return min(self._dump_at if self._dump else self._tick_at, self._tick_at, self._echoed_at + ECHO_TIMEOUT_S)
+        return min(self._dump_at if self._dump else self._tick_at, self._tick_at, self._given_up_at)
+
+    @property
+    def _given_up_at(self) -> float:
+        """When the monitor ends a connection on which nothing was echoed; never one that it made itself."""
+        return float("inf") if self._is_calling else self._echoed_at + ECHO_TIMEOUT_S
 
     def _tick(self, now: float) -> None:
-        if now >= self._echoed_at + ECHO_TIMEOUT_S:
+        if now >= self._given_up_at:
             self.timeouts += 1
             self._hang_up()
         elif self._dump and now >= self._dump_at:
@@ -245,19 +294,31 @@ class MindrayPds(Simulator):
 
     def _ask(self, query: wire.Query, kind: str) -> None:
         self.heard[kind] += 1
-        expected = f"{IP}&{IP_SEQ}" if self._is_gateway else "0&0"
-        if query.beds != {expected}:
-            self.unanswered_beds += 1
-        elif self._ignores_early and not self._has_echoed:
+        beds = {bed.key for bed in self.beds} if self._is_gateway else {"0&0"}
+        known = tuple(condition for condition in query.conditions if condition.bed in beds)
+        self.unanswered_beds += len(query.conditions) - len(known)
+        if not known:
+            return
+        if self._ignores_early and not self._has_echoed:
             self.deaf_queries += 1
         else:
-            self.conditions = query.conditions
-            self._cuff_told = (-2, 0.0)
+            self.conditions = known
+            self._forget_cuffs()
 
     # -- what the monitor says -------------------------------------------------------------------------------------
 
     def _stamp(self, at: float) -> str:
-        return f"{self._clock + timedelta(seconds=int(at - self._on_at)):%Y%m%d%H%M%S}"
+        """What the clock showed at `at`: what was measured before a step keeps its time."""
+        stepped_s = next((total for since, total in reversed(self._steps) if since <= at), 0.0)
+        return f"{self._clock + timedelta(seconds=int(at - self._on_at) + stepped_s):%Y%m%d%H%M%S}"
+
+    def announcement(self, number: int = 0) -> bytes:
+        """The message 101 with which a bed is announced each second: a datagram to port 4600."""
+        bed = self.beds[number]
+        patient, place = self._patient_segments(bed)[:2]
+        segments = ["EVN||00000000|", patient, place, wire.observation("ST", "2304^MonitorName", "", f"M{bed.name}")]
+        segments.append(wire.observation("ST", "2308^BedNoStr", "", bed.name))
+        return self._message("101", segments, r"MSH|^~\&|||||||ADT^A01|101|P|2.3.1|")
 
     def _message(self, kind: str, segments: list[str], header: str = "") -> bytes:
         return wire.message(kind, segments, self._codec, header)
@@ -266,18 +327,20 @@ class MindrayPds(Simulator):
         """Whether it left undamaged; nothing leaves once a fault has silenced this second."""
         return self._is_open and self._frozen_until is None and bool(self._emit(whole, now).good)
 
-    def _say(self, kind: str, segments: list[str], values: Mapping[str, str], now: float, measured: str = "") -> None:
+    def _say(
+        self, kind: str, segments: list[str], values: Mapping[str, str], now: float, measured: str = "", bed: str = ""
+    ) -> None:
         header = r"MSH|^~\&|Mindray|Gateway|||||ORU^R01|2|P|2.3.1|" if kind == "2" else ""
         whole = self._message(kind, segments, header)
         if self._strikes("no_last_cr"):
             whole = wire.without_last_cr(whole)
         if self._put(whole, now):
             self.sent += 1
-            self.history.append(Reading(now, kind, MappingProxyType(dict(values)), measured))
+            self.history.append(Reading(now, kind, MappingProxyType(dict(values)), measured, bed))
 
     def _configuration(self) -> list[bytes]:
         """The messages that come before anything is asked."""
-        messages = [self._message("103", self._patient_segments())]
+        messages = [self._message("103", self._patient_segments(bed)) for bed in self.beds]
         for module, name in wire.MODULES.items():
             own = [p for p in wire.PARAMETER_TABLE.values() if p.module == module]
             segments = [wire.observation("CE", "2023^", "", f"{module}^{name}")]
@@ -289,18 +352,19 @@ class MindrayPds(Simulator):
             messages.append(self._message("205", [wire.observation("CE", "2037^", code, "3^")]))
         return [*messages, self._message("58", [])]
 
-    def _patient_segments(self) -> list[str]:
-        family, given = PATIENT[self._language]
-        serial = f"{self.seed:08d}"
+    def _patient_segments(self, bed: _Bed) -> list[str]:
+        names = PATIENTS[self._language]
+        family, given = names[bed.number % len(names)]
+        serial = f"{self.seed + bed.number * BED_SEED:08d}"
         return [
             f"PID|||00000000-0000-0000-0000-0000{serial[-8:]}||{family}^{given}||19610412|F|",
-            f"PV1|||^^ICU&3&{IP}&{PORT}&&1|",
+            f"PV1|||^^ICU&{bed.name}&{bed.ip}&{PORT}&&1|",
             wire.observation("NM", "52^", "", "170.0"),
             wire.observation("NM", "51^", "", "68.0"),
             wire.observation("ST", "2301^", "", f"MRN{serial}"),
             wire.observation("CE", "2302^", "", "0^N"),
             wire.observation("CE", "2303^", "", "2^"),
-            wire.observation("ST", "2308^BedNoStr", "", "3"),
+            wire.observation("ST", "2308^BedNoStr", "", bed.name),
         ]
 
     def _name(self, parameter: wire.Parameter) -> str:
@@ -308,30 +372,41 @@ class MindrayPds(Simulator):
 
     def _say_second(self, now: float) -> None:
         self._has_echoed = True
+        if self._strikes("clock_step"):
+            total = self._steps[-1][1] if self._steps else 0.0
+            self._steps.append((now, total + self._dice.choice(CLOCK_STEPS_S)))
         if not self._strikes("mute_echo"):
             self._put(self._message(wire.ECHO, []), now)
-        values = self.patient.values(now)
-        self._say_alarms(now)
-        codes = self._wanted()
+        if len(self.beds) == 1:  # nothing in 54 and 56 names a bed
+            self._say_alarms(now)
+        for bed in self.beds:
+            self._say_values(bed, now)
+
+    def _say_values(self, bed: _Bed, now: float) -> None:
+        """204 and 503, or the gateway's message 2."""
+        values = bed.patient.values(now)
+        codes = self._wanted(bed)
         periodic = [c for c in codes if not wire.PARAMETER_TABLE[c].is_aperiodic]
         aperiodic = [c for c in codes if wire.PARAMETER_TABLE[c].is_aperiodic]
-        is_cuff_due = bool(aperiodic) and self._is_cuff_due(now)
+        is_cuff_due = bool(aperiodic) and self._is_cuff_due(bed, now)
         if self._is_gateway:
-            self._say_snapshot(periodic, aperiodic if is_cuff_due else [], values, now)
+            self._say_snapshot(bed, periodic, aperiodic if is_cuff_due else [], values, now)
             return
         if periodic:
             texts = {code: self._text(code, values) for code in periodic}
             self._say("204", [self._periodic(code, texts[code]) for code in periodic], texts, now)
         if is_cuff_due:
-            texts, measured = self._cuff_texts(aperiodic, now)
+            texts, measured = self._cuff_texts(bed, aperiodic, now)
             segments = [self._aperiodic(code, text, measured) for code, text in texts.items()]
             self._say("503", segments, texts, now, measured)
 
-    def _wanted(self) -> list[str]:
-        """Parameters of the last query that this monitor has, in the order of the query."""
+    def _wanted(self, bed: _Bed) -> list[str]:
+        """Parameters of the last query that this bed has, in the order of the query; all where none was needed."""
+        if self._is_pushing and not self.conditions:
+            return list(wire.PARAMETER_TABLE)
         codes: list[str] = []
         for condition in self.conditions:
-            if condition.send_type != wire.PARAMETERS:
+            if condition.send_type != wire.PARAMETERS or condition.bed not in ("0&0", bed.key):
                 continue
             codes += list(wire.PARAMETER_TABLE) if condition.is_all and self._all_works else condition.codes
         return [code for code in dict.fromkeys(codes) if code in wire.PARAMETER_TABLE]
@@ -358,33 +433,33 @@ class MindrayPds(Simulator):
         name = f"{code}^{self._name(parameter)}"
         return wire.observation("NM", name, parameter.module, text, f"||APERIODIC|{measured}")
 
-    def _is_cuff_due(self, now: float) -> bool:
+    def _is_cuff_due(self, bed: _Bed, now: float) -> bool:
         """Whether the cuff's last measurement is new, or is to be repeated."""
-        cuff = self.patient.cuff(now)
+        cuff = bed.patient.cuff(now)
         number = cuff.number if cuff else -1
-        told, told_at = self._cuff_told
+        told, told_at = bed.cuff_told
         if number == told and (not self._repeat_s or now - told_at < self._repeat_s):
             return False
-        self._cuff_told = (number, now)
+        bed.cuff_told = (number, now)
         return True
 
-    def _cuff_texts(self, codes: list[str], now: float) -> tuple[dict[str, str], str]:
-        cuff = self.patient.cuff(now)
+    def _cuff_texts(self, bed: _Bed, codes: list[str], now: float) -> tuple[dict[str, str], str]:
+        cuff = bed.patient.cuff(now)
         values = {} if cuff is None else {f"cuff_{name}": value for name, value in cuff._asdict().items()}
         return {code: self._text(code, values) for code in codes}, self._stamp(cuff.at) if cuff else wire.NO_TIME
 
     def _say_snapshot(
-        self, periodic: list[str], aperiodic: list[str], values: Mapping[str, float], now: float
+        self, bed: _Bed, periodic: list[str], aperiodic: list[str], values: Mapping[str, float], now: float
     ) -> None:
         """The gateway's message 2: patient, place and values in one."""
         if not periodic and not aperiodic:
             return
         texts = {code: self._text(code, values) for code in periodic}
-        cuff, measured = self._cuff_texts(aperiodic, now)
-        segments = [*self._patient_segments()[:2], f"OBR|||||||{self._stamp(now)}|"]
+        cuff, measured = self._cuff_texts(bed, aperiodic, now)
+        segments = [*self._patient_segments(bed)[:2], f"OBR|||||||{self._stamp(now)}|"]
         segments += [self._periodic(code, text) for code, text in texts.items()]
         segments += [self._aperiodic(code, text, measured) for code, text in cuff.items()]
-        self._say("2", segments, texts | cuff, now, measured if cuff else "")
+        self._say("2", segments, texts | cuff, now, measured if cuff else "", bed.key)
 
     def _say_alarms(self, now: float) -> None:
         """54 and 56; without an OBX they clear what was active."""

@@ -13,8 +13,9 @@
                                   ◀──  0A
 
 Only a poll keeps the association: without one it is aborted (19) after ten seconds, or longer when a longer least
-period was agreed. Over RS-232 use `receive` and `wake`; with `transport` = lan `receive_datagram` and
-`wake_datagrams`, which give whole datagrams.
+period was agreed. It has one master at a time: a second request is refused. With `transport` = lan each of these
+messages is one datagram without a frame, on port 24105, and `beacon` gives what the monitor tells the network on port
+24005; the faults of a byte stream do not strike there.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from simulators.devices import intellivue_frames as wire
 from simulators.devices import intellivue_objects as model
-from simulators.devices.simulator import COMMON_FAULTS, COMMON_OPTIONS, NO_OPTIONS, Option, Simulator
+from simulators.devices.datagrams import NETWORK_FAULTS, Datagrams
+from simulators.devices.reporter import CLOCK_FAULT, CLOCK_STEPS_S
+from simulators.devices.simulator import COMMON_FAULTS, COMMON_OPTIONS, NO_OPTIONS, Option
 from simulators.devices.vitals import Vitals
 
 HISTORY_KEPT = 10_000
-DATAGRAMS_KEPT = 1_000
+STEPS_KEPT = 1_000
 YES_NO = ("no", "yes")
 BURST_FRAMES, BURST_S = 4, 0.128
 OVERHEAD_BYTES = 60
@@ -42,7 +46,7 @@ KINDS = {
     model.NUMERICS: "numerics", model.CURVES: "curves", model.ENUMERATIONS: "enumerations", model.MDS: "mds",
     model.PATIENT: "patient", model.ALARMS: "alarms",
 }  # fmt: skip
-DATAGRAM_FAULTS = ("garbage", "flipped_bit", "half_frame", "lost_reply", "reboot", "silence", "duplicate")
+LANGUAGES = {"en": 1, "fr": 3}
 
 
 class Reading(NamedTuple):
@@ -74,7 +78,16 @@ def timeout_s(min_poll_ticks: int) -> float:
     return 10.0 if period <= 3.3 else 3 * period if period <= 43 else 130.0
 
 
-class PhilipsIntellivue(Simulator):
+def _address(text: str) -> bytes:
+    """MAC, IP and mask for the beacon; ValueError for what is no IP address."""
+    try:
+        ip = IPv4Address(text).packed
+    except ValueError:
+        raise ValueError(f"{PhilipsIntellivue.NAME}: option address = {text!r} is no IP address") from None
+    return bytes.fromhex("0009FB000000") + ip + bytes.fromhex("FFFFFF00")
+
+
+class PhilipsIntellivue(Datagrams):
     """The monitor's side of the data export."""
 
     NAME: ClassVar[str] = "philips_intellivue"
@@ -82,6 +95,8 @@ class PhilipsIntellivue(Simulator):
     FAULTS: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             **COMMON_FAULTS,
+            **CLOCK_FAULT,
+            "swapped": f"with transport = lan {NETWORK_FAULTS['swapped']}",
             "aborted_frame": "the beginning of a frame, taken back with 7D C1, then the frame",
             "abort": "the monitor aborts the association",
             "refuse": "an association request is refused",
@@ -91,7 +106,9 @@ class PhilipsIntellivue(Simulator):
     OPTIONS: ClassVar[Mapping[str, Option]] = MappingProxyType(
         {
             **COMMON_OPTIONS,
-            "transport": Option("serial", "serial | lan"),
+            "transport": Option("rs232", "rs232 | lan: datagrams"),
+            "address": Option("192.0.2.17", "IP address that its beacon tells"),
+            "bed": Option("ICU 3", "name of the bed in its beacon"),
             "profile": Option(
                 "8C000000", "what it can: " + " | ".join(PROFILES) + "; the last has no extended polls"
             ),
@@ -105,7 +122,7 @@ class PhilipsIntellivue(Simulator):
             "not_usable": Option("nan", "nan | number: what stands in a value whose state says it is not usable"),
             "co2_unit": Option("mmHg", "mmHg | kPa"),
             "demo": Option("no", "yes: the monitor is in demonstration mode"),
-            "language": Option("en", "en | fr: texts of alarms"),
+            "language": Option("en", "en | fr: texts of alarms, and what its beacon says"),
             "uptime_s": Option("1000", "how long it was on before; its counter wraps after 536870.912"),
             "absent_rate": Option("0.05", "chance that a value which can be absent is so in a second, 0 to 1"),
             "cuff_every_s": Option("300", "the cuff measures this often; 0 = never"),
@@ -132,7 +149,8 @@ class PhilipsIntellivue(Simulator):
         self.refused = 0
         self.timeouts = 0
         self.releases = 0
-        self._is_lan = self.choice("transport", ("serial", "lan")) == "lan"
+        self.is_datagram = self.choice("transport", ("rs232", "lan")) == "lan"
+        self._address = _address(self.options["address"])
         self._offer = int(self.choice("profile", PROFILES), 16)
         self._min_poll = int(self.seconds("min_poll_ticks"))
         self._refuses_second = self.choice("second_request", ("refuse", "accept")) == "refuse"
@@ -147,10 +165,10 @@ class PhilipsIntellivue(Simulator):
             co2_in_kpa=self.choice("co2_unit", ("mmHg", "kPa")) == "kPa",
             specs_once=self.choice("specs", ("always", "first")) == "first",
             has_compound_ecg=self.choice("ecg", ("single", "compound")) == "compound",
-            language=self.choice("language", ("en", "fr")),
+            language=self.choice("language", tuple(LANGUAGES)),
         )
         self._clock = datetime.strptime(self.options["started"], "%Y%m%d%H%M%S")  # noqa: DTZ007 - a device's clock
-        self._datagrams: deque[bytes] = deque(maxlen=DATAGRAMS_KEPT)
+        self._steps: deque[tuple[float, float]] = deque(maxlen=STEPS_KEPT)
         self._ear = wire.Ear()
         self._heard_at: deque[float] = deque(maxlen=BURST_FRAMES)
         self._power_on(0.0)
@@ -173,26 +191,6 @@ class PhilipsIntellivue(Simulator):
         self._answers: deque[_Due] = deque()
         self._polled_at: dict[int, float] = {}
         self._deadline = float("inf")
-
-    # -- datagrams -------------------------------------------------------------------------------------------------
-
-    def receive_datagram(self, data: bytes, now: float) -> list[bytes]:
-        """Hear one datagram at `now`; returns the datagrams that have left by then."""
-        self._advance(now)
-        if self._frozen_until is None:
-            self._take(data, now)
-            self._advance(now)
-        return self._taken()
-
-    def wake_datagrams(self, now: float) -> list[bytes]:
-        """Run what is due at `now`; returns the datagrams that have left by then."""
-        self._advance(now)
-        return self._taken()
-
-    def _taken(self) -> list[bytes]:
-        out = list(self._datagrams)
-        self._datagrams.clear()
-        return out
 
     # -- the clock -------------------------------------------------------------------------------------------------
 
@@ -238,12 +236,23 @@ class PhilipsIntellivue(Simulator):
     def _ticks(self, now: float) -> int:
         return int((now - self._on_at + self._uptime_s) * wire.TICKS_PER_S) % 2**32
 
-    def _wall(self, now: float) -> datetime:
-        return self._clock + timedelta(seconds=now - self._on_at)
+    def _wall(self, at: float) -> datetime:
+        """What the clock showed at `at`: what was measured before a step keeps its time."""
+        stepped_s = next((total for since, total in reversed(self._steps) if since <= at), 0.0)
+        return self._clock + timedelta(seconds=at - self._on_at + stepped_s)
+
+    def beacon(self, now: float) -> bytes:
+        """The Connect Indication at `now`: a datagram to port 24005."""
+        language = LANGUAGES[self.options["language"]]
+        identity = self._objects.identity()
+        return wire.beacon(self._ticks(now), self._address, language, self.options["bed"], identity)
 
     # -- what the box says -----------------------------------------------------------------------------------------
 
     def _hear(self, data: bytes, now: float) -> None:
+        if self.is_datagram:
+            self._take(data, now)
+            return
         for is_whole, payload in self._ear.hear(data):
             if not is_whole:
                 self.illegal.append(payload)
@@ -349,6 +358,9 @@ class PhilipsIntellivue(Simulator):
 
     def _answer(self, poll: wire.Poll, sequence: int, now: float) -> None:
         """The answer to a poll, in parts when it has to be."""
+        if self._strikes("clock_step"):
+            total = self._steps[-1][1] if self._steps else 0.0
+            self._steps.append((now, total + self._dice.choice(CLOCK_STEPS_S)))
         observations = self._observed(poll.kind, sequence, now)
         parts = self._parts(observations, self.terms.mtu_tx if self.terms else MTU_LIMIT)
         kind = KINDS[poll.kind]
@@ -407,35 +419,12 @@ class PhilipsIntellivue(Simulator):
         """Whether it left undamaged; nothing leaves once a fault has silenced the monitor."""
         if self._frozen_until is not None:
             return False
-        if self._is_lan:
-            return self._put_datagram(payload, now)
+        if self.is_datagram:
+            return bool(self._emit(payload, now).good)
         frame = wire.framed(payload)
         if self._strikes("aborted_frame"):
             frame = frame[: len(frame) // 2].removesuffix(b"\x7d") + b"\x7d\xc1" + frame
         return bool(self._emit(frame, now).good)
-
-    def _put_datagram(self, payload: bytes, now: float) -> bool:
-        struck = next((fault for fault in DATAGRAM_FAULTS if self._strikes(fault)), "")
-        match struck:
-            case "garbage":
-                self._datagrams.extend((self._noise(), payload))
-            case "duplicate":
-                self._datagrams.extend((payload, payload))
-            case "flipped_bit":
-                self._datagrams.append(self._with_flipped_bit(payload))
-            case "half_frame":
-                self._datagrams.append(payload[: len(payload) // 2])
-                self._freeze(now)
-            case "reboot":
-                self._reboot(now)
-                self._freeze(now)
-            case "silence":
-                self._freeze(now)
-            case "lost_reply":
-                pass
-            case _:
-                self._datagrams.append(payload)
-        return struck in ("", "garbage", "duplicate")
 
     def _with_bad_checksum(self, frame: bytes) -> bytes:
         start = frame.rfind(bytes([wire.BEGIN]))

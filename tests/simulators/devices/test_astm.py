@@ -9,94 +9,10 @@ from hypothesis import strategies as st
 
 from simulators.devices.analyzer_messages import PROFILES, Maker, results_in
 from simulators.devices.astm import Astm, frame, frames_of
+from tests.simulators.devices.astm_talk import ACK, ENQ, EOT, NAK, Host, play
 
-ENQ, EOT, ACK, NAK = b"\x05", b"\x04", b"\x06", b"\x15"
 CAPTURES = Path(__file__).parents[3] / ".." / "shared" / "captures" / "erba_xl_astm"
 MESSAGE = b"H|\\^&\rP|1\rO|1|S1\rR|1|^^^GLU|5.5|mmol/L||||F||||20260101\rL|1|N\r"
-
-
-class Host:
-    """A receiver as E1381 wants it; what it has accepted and how it answers."""
-
-    def __init__(self, answers: list[bytes] | None = None) -> None:
-        self.script = answers or []
-        self.messages: list[bytes] = []
-        self.naks = 0
-        self._buffer = b""
-        self._text = b""
-        self._last = 0
-        self._is_open = False
-
-    def hear(self, data: bytes) -> bytes:
-        self._buffer += data
-        said = b""
-        while self._buffer:
-            if (found := re.match(rb"\x02([^\x02\x04\x05]*?)[\x03\x17]..\r\n", self._buffer, re.S)) and self._is_open:
-                self._buffer = self._buffer[found.end() :]
-                said += self._judge(found[0])
-            elif self._is_open and self._buffer[:1] == b"\x02" and not re.search(rb"[\x04\x05]|\r\n", self._buffer):
-                break
-            else:
-                byte, self._buffer = self._buffer[:1], self._buffer[1:]
-                said += self._control(byte)
-        return said
-
-    def _control(self, byte: bytes) -> bytes:
-        if byte == ENQ:
-            self._is_open, self._text, self._last = True, b"", 0
-            return self._say(ACK)
-        if byte == EOT:
-            if self._is_open and self._text.endswith(b"L|1|N\r"):
-                self.messages.append(self._text)
-            self._is_open = False
-        if byte == b"\n" and self._is_open and self._last >= 0:
-            self.naks += 1  # the end of something that was no frame
-            return self._say(NAK)
-        return b""
-
-    def _judge(self, block: bytes) -> bytes:
-        body, check = block[1:-4], block[-4:-2]
-        if b"%02X" % (sum(body) & 0xFF) != check or not body[:1].isdigit():
-            self.naks += 1
-            return self._say(NAK)
-        number = int(body[:1])
-        if number == self._last % 8 and self._last:
-            return self._say(ACK)
-        if number != (self._last + 1) % 8:
-            self.naks += 1
-            return self._say(NAK)
-        answer = self._say(ACK)
-        if answer in (ACK, EOT):
-            self._last += 1
-            self._text += body[1:-1]
-        return answer
-
-    def _say(self, usual: bytes) -> bytes:
-        return self.script.pop(0) if self.script else usual
-
-
-def play(
-    analyzer: Astm, host: Host, until: float, now: float = 0.0, delay: float = 0.01
-) -> list[tuple[float, bytes]]:
-    """Turn the clock from one event to the next; returns what the analyzer said."""
-    said = []
-    reply, reply_at = b"", None
-    while now <= until:
-        out = analyzer.receive(reply, now) if reply else analyzer.wake(now)
-        if out:
-            said.append((now, out))
-        reply = host.hear(out)
-        reply_at = now + delay if reply else None
-        moments = [at for at in (reply_at, analyzer.wake_at) if at is not None]
-        if not moments:
-            return said
-        if reply_at is not None and min(moments) < reply_at:  # the answer travels; timers run meanwhile
-            out = analyzer.wake(min(moments))
-            reply += host.hear(out)
-            if out:
-                said.append((min(moments), out))
-        now = max(now, reply_at if reply_at is not None else min(moments))
-    return said
 
 
 VECTORS = [
@@ -143,7 +59,8 @@ def test_a_message_goes_through(profile: str) -> None:
     assert analyzer.is_finished
     assert [d.status for d in analyzer.deliveries] == ["delivered"] * 4
     assert analyzer.sent == [result for message in host.messages for result in results_in(message)]
-    assert [what[:1] for _, what in said] == [ENQ, b"\x02", EOT] * 4
+    frames = [[b"\x02"] * len(frames_of(m, analyzer.model.framing)) for m in host.messages]
+    assert [what[:1] for _, what in said] == [byte for some in frames for byte in (ENQ, *some, EOT)]
     assert [round(at) for at, what in said if what == ENQ] == [1, 6, 11, 16]
     assert not analyzer.illegal
     assert not analyzer.unexpected
@@ -223,6 +140,16 @@ def test_no_answer_to_enq_is_eot_and_later_again() -> None:
     assert analyzer.deliveries[0].attempts == 2
 
 
+def test_a_message_that_comes_late_has_all_its_time() -> None:
+    analyzer = Astm(options={"count": "0"})
+    analyzer.wake(0.0)
+    analyzer.wake(1000.0)
+    analyzer.load([MESSAGE])
+    assert analyzer.wake(1001.0) == ENQ
+    assert analyzer.wake(1014.0) == b""
+    assert analyzer.wake(1016.0) == EOT
+
+
 def test_six_failures_of_one_frame_end_the_transfer() -> None:
     analyzer, host, said = one([ACK, ACK, *[NAK] * 6])
     second = frames_of(MESSAGE, "record")[1]
@@ -295,13 +222,15 @@ def test_a_lost_connection_repeats_the_message_whole() -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("fault", sorted(Astm.FAULTS))
 def test_each_fault_is_survived(fault: str, profile: str) -> None:
-    options = {"profile": profile, "count": "60", "every_s": "2", "framing": "split", "fault_rate": "0.2"}
+    count, rate = {"horiba_yumizen": (20, "0.005"), "genexpert": (20, "0.04")}.get(profile, (60, "0.2"))
+    rate = "0.5" if fault == "two_in_one" else rate
+    options = {"model": profile, "count": str(count), "every_s": "2", "framing": "split", "fault_rate": rate}
     analyzer, host = Astm(7, frozenset({fault}), options), Host()
     play(analyzer, host, 20_000)
     assert analyzer.injected[fault] > 5
     assert set(analyzer.injected) == {fault}
     assert analyzer.is_finished
-    assert [d.status for d in analyzer.deliveries] == ["delivered"] * 60
+    assert [d.status for d in analyzer.deliveries] == ["delivered"] * count
     assert {d.message for d in analyzer.deliveries} <= set(host.messages)
     assert set(host.messages) <= {d.message for d in analyzer.deliveries}
     assert not analyzer.illegal
@@ -328,6 +257,7 @@ def test_any_answers_are_survived(answers: list[bytes], seed: int) -> None:
 
 
 def test_wrong_options_are_refused() -> None:
-    for options in ({"profile": "abbott"}, {"framing": "big"}, {"count": "many"}, {"colour": "red"}):
+    wrong = ("profile", "abbott"), ("model", "abbott"), ("habits", "late"), ("framing", "big"), ("count", "many")
+    for options in ({name: text} for name, text in (*wrong, ("colour", "red"))):
         with pytest.raises(ValueError, match="astm"):
             Astm(options=options)

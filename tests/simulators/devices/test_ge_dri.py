@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from simulators.devices import dri_frames as wire
 from simulators.devices.ge_dri import GeDri
+from simulators.devices.reporter import CLOCK_STEPS_S
 
 DISPLAYED = bytes.fromhex(
     "7e 31 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ff 00 00 00 00 00 00 00 00 00 00 00"
@@ -394,6 +395,18 @@ def test_a_wrong_checksum_is_wrong_in_nothing_else() -> None:
     assert plain is not None
     assert (plain[-1] - sum(plain[:-1])) % 256 == 1
     assert not device.history
+
+
+def test_its_clock_steps() -> None:
+    device = up(1, frozenset({"clock_step"}), fault_rate="0.4", alarm_every_s="0")
+    device.receive(ask_values(1, 5), 1.0)
+    times = [said.time for said in listen(device, 2.0, 1_000.0)]
+    steps = {after - before - 5 for before, after in zip(times, times[1:], strict=False)}
+    # Its seconds are whole: one more or less between two records is no step.
+    allowed = {0, *CLOCK_STEPS_S}
+    assert {step for step in allowed if steps & {step - 1, step, step + 1}} == allowed
+    assert steps <= {step + more for step in allowed for more in (-1, 0, 1)}
+    assert device.injected["clock_step"] > 50
 
 
 def test_a_day_passes() -> None:

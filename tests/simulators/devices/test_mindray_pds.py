@@ -8,54 +8,7 @@ from hypothesis import strategies as st
 
 from simulators.devices import mindray_frames as wire
 from simulators.devices.mindray_pds import MindrayPds
-
-ECHO = b"\x0bMSH|^~\\&|||||||ORU^R01|106|P|2.3.1|\r\x1c\r"
-HEAD = "MSH|^~\\&|||||||QRY^R02|1203|P|2.3.1\rQRD|20060731145557|R|I|Q895211|||||RES\r"
-QUERY_TEXT = HEAD + (
-    "QRF|MON||||0&0^1^1^0^101&151&160&161\r"
-    "QRF|MON||||0&0^1^1^0^170&171&172&200\r"
-    "QRF|MON||||0&0^3^1^1^\r"
-    "QRF|MON||||0&0^4^1^1^\r"
-)
-
-
-def framed(text: str) -> bytes:
-    return b"\x0b" + text.encode() + b"\x1c\r"
-
-
-QUERY = framed(QUERY_TEXT)
-
-
-def linked(seed: int = 1, faults: frozenset[str] = frozenset(), **options: str) -> MindrayPds:
-    device = MindrayPds(seed, faults, options)
-    device.disconnected(0.0)
-    device.connected(100.0)
-    return device
-
-
-def live(device: MindrayPds, start: float, seconds: int) -> bytes:
-    """So many seconds of a box that says its echo."""
-    heard = b""
-    for second in range(seconds):
-        heard += device.receive(ECHO, start + second)
-        heard += device.wake(start + second + 0.99)
-    return heard
-
-
-def asked(device: MindrayPds, query: bytes = QUERY, seconds: int = 60) -> bytes:
-    heard = live(device, 100.0, 2)
-    heard += device.receive(query, 102.0)
-    return heard + live(device, 102.0, seconds)
-
-
-def bodies(heard: bytes, kind: str) -> list[str]:
-    """The segments behind MSH of each message of one kind."""
-    out = []
-    for body in re.findall(rb"\x0b(.*?)\x1c\r", heard, re.DOTALL):
-        head, _, rest = body.decode("utf-8").partition("\r")
-        if head.split("|")[9] == kind:
-            out.append(rest)
-    return out
+from tests.simulators.devices.mindray_talk import ECHO, HEAD, QUERY, QUERY_TEXT, asked, bodies, framed, linked, live
 
 
 def test_vectors() -> None:
@@ -76,7 +29,7 @@ def test_vectors() -> None:
 def test_the_query_of_the_guide() -> None:
     query = wire.query_of(QUERY_TEXT.encode())
     assert query
-    assert query.beds == {"0&0"}
+    assert {condition.bed for condition in query.conditions} == {"0&0"}
     assert query.conditions[0] == wire.Condition("1", False, ("101", "151", "160", "161"))
     assert [condition.is_all for condition in query.conditions] == [False, False, True, True]
 
@@ -215,7 +168,7 @@ def test_the_oximeter_is_silent_while_its_sensor_is_off() -> None:
     [
         ({"names": "other"}, "OBX||NM|105^ST-I|2101|"),
         ({"periodic_mark": "yes"}, "||||||F||PERIODIC\r"),
-        ({"temperature": "F"}, "OBX||NM|200^T1|2104|9"),
+        ({"temperature": "fahrenheit"}, "OBX||NM|200^T1|2104|9"),
         ({"language": "fr"}, "Éluard^Paul"),
     ],
 )
@@ -250,7 +203,7 @@ def test_all_parameters_at_once(send_all: str, comes: bool) -> None:
 def test_a_gateway_sends_messages_2_for_the_bed_that_is_named() -> None:
     device = linked(source="gateway")
     assert not bodies(asked(device, seconds=3), "2")
-    assert device.unanswered_beds == 1
+    assert device.unanswered_beds == 4
     device.receive(QUERY.replace(b"0&0", b"3232237756&0"), 106.0)
     heard = live(device, 106.0, 3)
     body = bodies(heard, "2")[0]
