@@ -12,6 +12,9 @@ record ends. If they cannot be committed, `refusal` says NAK instead. The driver
 thrown away; a fresh one starts in neutral state, ignores the retransmitted frame as the standard says (counted
 `frame_without_enq`), and the device, after 15 s without an answer, ends with EOT and repeats the message from ENQ.
 
+Results of a partial message are kept raw when it ends (EOT, ENQ, 30 s, a new H, a lost connection); nothing promises
+them, for the device sends the message again.
+
 Nothing but ACK and NAK is ever sent: the box does not ask for the line, orders no test, and answers no query.
 """
 
@@ -37,13 +40,11 @@ class AstmDriver:
         if not isinstance(options, Options):
             raise TypeError("options of another driver")
         self._messages = MessageReader(profile, options)
-        self._link = Receiver(self)
+        self._link = Receiver(self._messages)
         self._link.faults = self._messages.faults  # one list: the order in which things were met, at any chunking
-        self._promised_from = -1
-        """How many bytes of reply stood before the frame with this step's first observation; -1: there is none."""
 
     def start(self, now: float) -> Output:
-        """Neutral: what was half received is counted and forgotten, what was given out is still known."""
+        """Neutral: what was half received is kept raw, what was given out is still known."""
         self._link.reset()
         self._messages.discard()
         return self._output()
@@ -60,18 +61,9 @@ class AstmDriver:
 
     def stop(self, now: float) -> Output:
         """Say nothing: a message that is not acknowledged is repeated by the device."""
-        return self.start(now)
-
-    def take(self, text: bytes, *, is_last: bool) -> bool:
-        """The text of a verified frame, from the link."""
-        is_taken = self._messages.take(text, is_last=is_last)
-        if self._promised_from < 0 and self._messages.found:
-            self._promised_from = len(self._link.replies)
-        return is_taken
-
-    def discard(self) -> None:
-        """The end of a transfer, from the link."""
-        self._messages.discard()
+        self._link.reset()
+        self._messages.drop()
+        return self._output()
 
     def _output(self) -> Output:
         link, messages = self._link, self._messages
@@ -86,9 +78,9 @@ class AstmDriver:
             faults=tuple(link.faults),
             wake_at=link.deadline,
             frames=frames,
-            refusal=send[: self._promised_from] + NAK if self._promised_from >= 0 else b"",
+            refusal=send[: link.promised_from] + NAK if link.promised_from >= 0 else b"",
         )
         link.faults.clear()
         messages.found.clear()
-        self._promised_from = -1
+        link.promised_from = -1
         return output

@@ -3,9 +3,6 @@
 Missing is not 0 and not normal; what the device withholds, doubts or could not do is never final.
 """
 
-import re
-from decimal import Decimal
-from hashlib import sha256
 from typing import Literal
 
 from msgspec import Struct
@@ -14,31 +11,14 @@ from msgspec.structs import replace
 from drivers.astm.options import Options
 from drivers.astm.records import Delimiters, Header, Order
 from drivers.observation import Result, Validity, Vendor
-from drivers.profile import Profile
-
-Comparator = Literal["", "<", ">", "<=", ">="]
-Status = Literal["final", "preliminary", "corrected", "cancelled", "questionable", "unknown"]
+from drivers.profile import Metric, Profile
+from drivers.results import Number, Numbers, Status, content_identity, read_number
 
 CACHE_ENTRIES = 1024
 CACHE_KEY_BYTES = 256
 """A longer combination is read anew each time, so that the memory is bounded too."""
 _FIELDS = 14
-_IDENTITY_DIGITS = 32
-
-_DIGITS = r"[0-9]{1,20}(?:%s[0-9]{1,20})?"
-_NUMBER = r"(<=|>=|<|>)? *([+-]?(?:%s)(?:[eE][+-]?[0-9]{1,2})?)"
-_POINT = re.compile(_NUMBER % (_DIGITS % r"\." + r"|\.[0-9]{1,20}"))
-_COMMA = re.compile(_NUMBER % (_DIGITS % ","))
-_SIGNS: dict[str, Comparator] = {"": "", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
-_DASHES = re.compile(r"[-. ]*-[-. ]*")
-_WORDS = {
-    "": "not_measured",
-    "NA": "not_measured",
-    "N/A": "not_measured",
-    "NO RESULT": "no_result",
-    "INVALID": "invalid",
-    "ERROR": "invalid",
-}
+"""Fields of an R record that are read; what was left out at its end is empty."""
 
 _STATUS: dict[str, tuple[Status, Validity, str]] = {
     "": ("unknown", "valid", ""),
@@ -56,111 +36,122 @@ _STATUS: dict[str, tuple[Status, Validity, str]] = {
 """R-9 to status, validity and reason. R and Q are results sent before: the same version, not a new one."""
 _STATUS_OTHER: tuple[Status, Validity, str] = ("unknown", "questionable", "unknown_status")
 _BY_PROCESSING: dict[str, str] = {"T": "training", "D": "debugging"}
-
-
-class Number(Struct, frozen=True):
-    """What a value field holds: a number, or None and the reason."""
-
-    value: Decimal | None
-    comparator: Comparator
-    reason: str
-
-
-def read_number(text: str, *, decimal_comma: bool = False) -> Number:
-    """Read a value field; whatever is not plainly one number has none."""
-    bare = text.strip()
-    found = (_COMMA if decimal_comma else _POINT).fullmatch(bare)
-    if found:
-        sign, digits = found.groups("")
-        return Number(Decimal(digits.replace(",", ".")), _SIGNS[sign], "")
-    if "*" in bare:
-        return Number(None, "", "masked")
-    if _DASHES.fullmatch(bare):
-        return Number(None, "", "not_measured")
-    return Number(None, "", _WORDS.get(bare.upper(), "not_numeric"))
+_NOTHING = Number(None, "", "")
+_STANDARD = Delimiters("|", "\\", "^", "&")
+_UNSAID = ("not_measured", "not_numeric")
+"""Reasons that a word in the text component does not make more precise."""
 
 
 class Traits(Struct, frozen=True):
-    """What test, unit, flags and status of an R record say together; a device repeats few combinations."""
+    """What all of an R record but value and times says; a device repeats few combinations."""
 
     result: Result
-    """All of the result that follows from them; the rest is filled in for each record."""
+    """All of the result that follows from it; the rest is filled in for each record."""
     beyond: Literal["", "overflow", "underflow"]
     """R-7 `>` or `<`: beyond what the device can measure."""
     is_plain: bool
-    """Nothing in them stands against a number."""
+    """Nothing in it stands against a number."""
 
 
 class ResultReader:
-    """Reads R records for one device; keeps nothing of them but the combinations it has met."""
+    """Reads R records for one device; keeps nothing of them but the combinations and numbers it has met."""
 
     def __init__(self, profile: Profile, options: Options) -> None:
         self._profile, self._options = profile, options
-        self._traits: dict[tuple[str, str, str, str], Traits] = {}
-        self._signs: Delimiters | None = None
+        self._traits: dict[tuple[str, ...], Traits] = {}
+        self._numbers = Numbers(self._read_value)
+        self._signs = _STANDARD
+        self._padding = _STANDARD.field * _FIELDS
 
     def observe_result(
-        self, record: str, header: Header, order: Order, comments: tuple[str, ...], met: set[str]
+        self, record: str, header: Header, order: Order, comments: tuple[str, ...], met: set[str], above: str = ""
     ) -> Result:
-        """The result of one R record. `met` holds the identities of its message so far, and gets this one."""
+        """The result of one R record. `met` holds the identities of its message so far, and gets this one.
+
+        `above` is when the result was completed of which this record is a detail.
+        """
         signs = header.delimiters
-        fields = record.split(signs.field)
-        if len(fields) < _FIELDS:
-            fields += [""] * (_FIELDS - len(fields))
-        _, _, test, text, unit, reference_range, flags, _, letter, _, _, started, completed, instrument, *_ = fields
-        status_word = letter.strip() or (order.report_type if self._options.status_from_order else "")
-        traits = self._recall(test, unit, flags, status_word, signs)
-        number = read_number(signs.unescape(text), decimal_comma=self._options.decimal_comma)
+        if signs is not self._signs:
+            self._use(signs)
+        fields = (record + self._padding).split(signs.field, _FIELDS)
+        _, _, test, text, unit, limits, flags, _, letter, _, _, started, completed, instrument, _ = fields
+        key = (test, unit, limits, flags, letter, instrument, order.report_type)
+        traits = self._traits.get(key) or self._learn(key)
+        number = self._numbers.read(text)
         seen = traits.result
-        if number.value is None or not traits.is_plain or header.processing in _BY_PROCESSING:
-            seen, number = _doubt(traits, number, header.processing)
+        if number.value is None or not traits.is_plain or order.is_unread or header.processing in _BY_PROCESSING:
+            seen, number = _doubt(traits, number, order, header.processing)
         completed, started = completed.strip(), started.strip()
-        when = completed or started or header.sent
+        reported = completed or above or order.reported or header.sent
+        when = completed or started or reported
+        content = f"{order.specimen}\r{test}\r{when}\r{text}\r{unit}\r{flags}\r{seen.status}"
         return replace(
             seen,
-            device_time=completed or header.sent,
+            device_time=reported,
             specimen=order.specimen,
             value=number.value,
             text=text,
             comparator=number.comparator,
-            reference_range=reference_range,
-            vendor_status=letter,
             specimen_type=order.specimen_type,
             started=started,
             completed=completed,
-            instrument=signs.unescape(instrument).strip(),
             comments=comments,
             purpose="qc" if order.is_qc or header.processing == "Q" else "patient",
-            identity=_identity(f"{order.specimen}\r{test}\r{when}\r{text}\r{seen.status}", met),
+            identity=content_identity(content, met),
         )
 
-    def _recall(self, test: str, unit: str, flags: str, letter: str, signs: Delimiters) -> Traits:
+    def _use(self, signs: Delimiters) -> None:
+        """Fields are read by these signs from now on; what was learnt by others is forgotten."""
         if signs != self._signs:
-            self._signs = signs
             self._traits.clear()
-        key = (test, unit, flags, letter)
-        known = self._traits.get(key)
-        if known is None:
-            known = self._learn(test, unit, flags, letter, signs)
-            if len(self._traits) >= CACHE_ENTRIES:
-                self._traits.clear()
-            if sum(map(len, key)) <= CACHE_KEY_BYTES:
-                self._traits[key] = known
-        return known
+            self._numbers.forget()
+        self._signs, self._padding = signs, signs.field * _FIELDS
 
-    def _learn(self, test: str, unit: str, flags: str, letter: str, signs: Delimiters) -> Traits:
-        code = _test_code(test, self._options.test_component, signs)
+    def _read_value(self, text: str) -> Number:
+        """R-4, by what the profile says that stands in it."""
+        options, signs = self._options, self._signs
+        first, *others = (signs.unescape(part) for part in text.split(signs.component))
+        if options.image_prefix and first.strip().startswith(options.image_prefix):
+            return Number(None, "", "image_name")
+        if options.value == "whole":
+            return read_number(signs.unescape(text), decimal_comma=options.decimal_comma)
+        if len(others) > 1:
+            return Number(None, "", "not_numeric")
+        second = others[0] if others else ""
+        if options.value == "number_message":
+            return Number(None, "", "two_part") if second.strip() else self._read_part(first)
+        return self._read_text_and_number(first, second)
+
+    def _read_part(self, text: str) -> Number:
+        return read_number(text, decimal_comma=self._options.decimal_comma)
+
+    def _read_text_and_number(self, word: str, figure: str) -> Number:
+        """The number counts unless the text says that there is none; a text alone is never a number."""
+        said = self._read_part(word)
+        if said.value is None and said.reason not in _UNSAID:
+            return said
+        if figure.strip():
+            return self._read_part(figure)
+        return Number(None, "", "not_numeric" if said.value is not None else said.reason)
+
+    def _learn(self, key: tuple[str, ...]) -> Traits:
+        test, unit, limits, flags, letter, instrument, report_type = key
+        options, signs = self._options, self._signs
+        code = _test_code(test, options, signs)
         metric = self._profile.by_code.get(code)
         unit = signs.unescape(unit).strip()
-        marks = tuple(mark for mark in (signs.unescape(part).strip() for part in flags.split(signs.repeat)) if mark)
-        status, validity, reason = _STATUS.get(letter.strip().upper(), _STATUS_OTHER)
+        marks = tuple(mark for mark in signs.repeats_of(flags) if mark)
+        ucum = self._ucum(code, unit)
+        word = letter.strip().upper()
+        told = word or report_type * options.status_from_order
+        status, validity, reason = self._judge(
+            told, marks, code, is_message=self._is_message(code, metric, unit, marks)
+        )
         if status != "cancelled":
-            if not code:
-                validity, reason = "questionable", "no_test_code"
-            if any(mark in self._options.unreliable_flags for mark in marks):
-                status, validity, reason = "questionable", "questionable", "unreliable"
-            if any(mark in self._options.masked_flags for mark in marks):
-                status, validity, reason = "questionable", "not_available", "masked"
+            if unit in options.no_units and not ucum:
+                validity, reason = "not_available", "unit_unknown"
+            if options.status_required and not word:
+                validity, reason = "not_available", "not_a_result"
         beyond: Literal["", "overflow", "underflow"]
         beyond = "overflow" if ">" in marks else "underflow" if "<" in marks else ""
         result = Result(
@@ -172,26 +163,85 @@ class ResultReader:
             specimen="",
             test=code,
             value=None,
-            unit=self._options.units.get(unit, ""),
+            unit=ucum,
             vendor_unit=unit,
+            reference_range=limits,
             flags=marks,
             status=status,
-            loinc=str(metric.extra.get("loinc", "")) if metric else "",
+            vendor_status=letter,
+            instrument=signs.unescape(instrument).strip(),
+            loinc=options.loinc.get(code, ""),
             identity="",
         )
-        return Traits(result, beyond, is_plain=validity == "valid" and not beyond)
+        return self._keep(key, Traits(result, beyond, is_plain=validity == "valid" and not beyond))
+
+    def _ucum(self, code: str, unit: str) -> str:
+        options = self._options
+        known = options.units.get(unit, "")
+        is_none = not unit or unit in options.no_units
+        return known or (options.test_units.get(code, "") if is_none else "")
+
+    def _is_message(self, code: str, metric: Metric | None, unit: str, marks: tuple[str, ...]) -> bool:
+        """Not a measurement: no row in the table, and either the ending of a message or its flag without a unit."""
+        ends_so = bool(self._options.message_suffix) and code.endswith(self._options.message_suffix)
+        has_flag = not unit and any(mark in self._options.message_flags for mark in marks)
+        return metric is None and (ends_so or has_flag)
+
+    def _judge(
+        self, word: str, marks: tuple[str, ...], code: str, *, is_message: bool
+    ) -> tuple[Status, Validity, str]:
+        """Status, validity and reason out of status and flags; the last rule that holds decides."""
+        options = self._options
+        status, validity, reason = _STATUS.get(word, _STATUS_OTHER)
+        if status == "cancelled":
+            return status, validity, reason
+        if is_message:
+            return status, "not_available", "message"
+        if not code:
+            validity, reason = "questionable", "no_test_code"
+        if options.plain_flags and any(mark not in options.plain_flags for mark in marks):
+            status, validity, reason = "questionable", "questionable", "unknown_flag"
+        if any(mark in options.unreliable_flags for mark in marks):
+            status, validity, reason = "questionable", "questionable", "unreliable"
+        if any(mark in options.masked_flags for mark in marks):
+            status, validity, reason = "questionable", "not_available", "masked"
+        return status, validity, reason
+
+    def _keep(self, key: tuple[str, ...], traits: Traits) -> Traits:
+        if len(self._traits) >= CACHE_ENTRIES:
+            self._traits.clear()
+        if sum(map(len, key)) <= CACHE_KEY_BYTES:
+            self._traits[key] = traits
+        return traits
 
 
-def _doubt(traits: Traits, number: Number, processing: str) -> tuple[Result, Number]:
+def withhold(seen: Result, reason: str, met: set[str]) -> Result:
+    """The result as raw text: no value, never final, and another identity than the result itself."""
+    return replace(
+        seen,
+        metric="",
+        code=0,
+        loinc="",
+        unit="",
+        value=None,
+        comparator="",
+        validity="not_available",
+        reason=reason,
+        status="questionable",
+        identity=content_identity(f"{reason}\r{seen.identity}", met),
+    )
+
+
+def _doubt(traits: Traits, number: Number, order: Order, processing: str) -> tuple[Result, Number]:
     """The most cautious word about a number, or the reason why there is none."""
-    seen, nothing = traits.result, Number(None, "", "")
-    rehearsal = _BY_PROCESSING.get(processing, "")
+    seen = traits.result
+    rehearsal = _BY_PROCESSING.get(processing, "") or ("specimen_unread" if order.is_unread else "")
     if seen.status != "cancelled" and (rehearsal or number.reason == "masked"):
         seen = replace(seen, status="questionable")
     if seen.validity == "not_available":
-        return seen, nothing
+        return seen, _NOTHING
     if number.value is None:
-        return replace(seen, validity="not_available", reason=number.reason), nothing
+        return replace(seen, validity="not_available", reason=number.reason), _NOTHING
     if rehearsal:
         return replace(seen, validity="questionable", reason=rehearsal), number
     if traits.beyond and not number.comparator and seen.validity == "valid":
@@ -200,21 +250,12 @@ def _doubt(traits: Traits, number: Number, processing: str) -> tuple[Result, Num
     return seen, number
 
 
-def _test_code(test: str, number: int, signs: Delimiters) -> str:
-    """The maker's code in R-3; where its component is empty, the first that is not."""
-    code = signs.component_of(test, number)
-    if code:
+def _test_code(test: str, options: Options, signs: Delimiters) -> str:
+    """The maker's code in R-3; where its components are empty, the first that is not."""
+    parts = [signs.unescape(part).strip() for part in test.split(signs.component)]
+    told = [parts[number - 1] for number in options.test_components if number <= len(parts)]
+    code = "^".join(part for part in told if part) or next((part for part in parts if part), "")
+    if not options.test_separator:
         return code
-    parts = (signs.unescape(part).strip() for part in test.split(signs.component))
-    return next((part for part in parts if part), "")
-
-
-def _identity(content: str, met: set[str]) -> str:
-    """Digest of what makes a result this one. Equal results of one message (replicates) are told apart by count."""
-    digest = sha256(content.encode()).hexdigest()[:_IDENTITY_DIGITS]
-    count = 1
-    while digest in met:
-        count += 1
-        digest = sha256(f"{content}\r{count}".encode()).hexdigest()[:_IDENTITY_DIGITS]
-    met.add(digest)
-    return digest
+    pieces = code.split(options.test_separator)
+    return pieces[options.test_part - 1].strip() if options.test_part <= len(pieces) else code

@@ -20,7 +20,7 @@ ends at the next STX, ENQ or EOT: a wrong baud rate or another device on the lin
 
 import re
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from drivers.contract import NOISE, Fault
 from drivers.framing.checksum import sum8
@@ -37,6 +37,7 @@ SILENCE_S = 1.0
 
 _BODY_BYTES = MAX_FRAME_BYTES - 6
 """FN and text: a frame without STX, ETB or ETX, two checksum digits, CR and LF."""
+_STARTS = bytes((STX, EOT, ENQ))
 _START = re.compile(rb"[\x02\x04\x05]")
 _OUTSIDE = re.compile(rb"[\r\n]*([^\r\n\x02\x04\x05][^\x02\x04\x05]*)?")
 """What stands between frames: line ends, and then, as the group, what does not belong there."""
@@ -44,8 +45,11 @@ _RUN = re.compile(rb"(.)\1*", re.DOTALL)
 """A character and its repetitions, so that a line stuck at one of them costs little."""
 _CONTROL = re.compile(rb"[\x00-\x06\x0a\x10-\x17\xff]")
 """The 15 characters that may not stand in text, and what a broken line makes: FF, and 00, which no sum betrays."""
-_WHOLE = re.compile(rb"\x02([^\x00-\x06\x0a\x10-\x17\xff]*[\x03\x17])([0-9A-Fa-f]{2})")
+_WHOLE = re.compile(rb"\x02([^\x00-\x06\x0a\x10-\x17\xff]*[\x03\x17])([0-9A-Fa-f]{2})(\r\n)?")
 """A frame that came in one piece: the short way; all others go through the states, to the same verdict."""
+_HEX = b"0123456789ABCDEFabcdef"
+_CHECKS = {bytes((high, low)): int(bytes((high, low)), 16) for high in _HEX for low in _HEX}
+"""Two hexadecimal digits, in either case, to their value; nothing else is a checksum."""
 _FRAME_NUMBERS = b"01234567"
 
 _FRAMES_REFUSED = {
@@ -58,6 +62,9 @@ _TIMEOUT = Fault("timeout")
 _MESSAGE_LENGTH = Fault("message_length")
 
 
+Taken = Literal["kept", "given_out", "refused"]
+
+
 def _run_end(data: bytes, at: int) -> int:
     run = _RUN.match(data, at)
     return run.end() if run else at + 1
@@ -66,8 +73,11 @@ def _run_end(data: bytes, at: int) -> int:
 class Reader(Protocol):
     """Who reads the text of accepted frames."""
 
-    def take(self, text: bytes, *, is_last: bool) -> bool:
-        """The text of one verified frame, once; False refuses it and all that follow in this transfer."""
+    def take(self, text: bytes, *, is_last: bool) -> Taken:
+        """The text of one verified frame, once: kept for more, or the end of what is given out now.
+
+        Or refused, with all that follow in this transfer.
+        """
         ...
 
     def discard(self) -> None:
@@ -76,7 +86,7 @@ class Reader(Protocol):
 
 
 class Receiver:
-    """The link layer of one line. `feed()` and `expire()` fill `replies`, `faults` and `frames`; the caller empties.
+    """The link layer of one line. `feed()` and `expire()` fill what is public here; the caller empties it.
 
     It never asks for the line, so there is no contention, and it writes nothing but ACK and NAK.
     """
@@ -88,6 +98,8 @@ class Receiver:
         self.replies = bytearray()
         self.faults: list[Fault] = []
         self.frames = 0
+        self.promised_from = -1
+        """How many bytes of `replies` stand before the first ACK that must wait for a commit; -1: there is none."""
         self.deadline: float | None = None
         self._is_noise = False
         self._begin()
@@ -173,7 +185,7 @@ class Receiver:
     # States: each reads `data` from `at` on, and returns how far it came.
 
     def _between(self, data: bytes, at: int) -> int:
-        start = at if data[at] in (STX, EOT, ENQ) else self._pass_over(data, at)
+        start = at if data[at] in _STARTS else self._pass_over(data, at)
         is_block_end, self._is_block_end = self._is_block_end and start == at, False
         if start == len(data):
             return start
@@ -181,9 +193,10 @@ class Receiver:
         at = start
         if data[at] == STX:
             whole = _WHOLE.match(data, at)
-            if whole and whole.end(1) - whole.start(1) <= _BODY_BYTES:
-                self._is_block_end = True
-                self._judge(whole[1], whole[2], "")
+            if whole and len(whole[1]) <= _BODY_BYTES:
+                frame, check, line_end = whole.groups()
+                self._is_block_end = line_end is None
+                self._judge(frame, check, "")
                 return whole.end()
             self._begin()
         elif data[at] == EOT:
@@ -225,7 +238,7 @@ class Receiver:
             self._state = self._checksum
         elif byte == STX and not (self._body or self._flaw):
             return _run_end(data, stop)  # STX again before anything else: still the beginning
-        elif byte in (STX, EOT, ENQ):
+        elif byte in _STARTS:
             self._interrupt(byte)
         else:
             self._flaw = self._flaw or "illegal_character"
@@ -303,35 +316,37 @@ class Receiver:
         """`frame` is FN, text and ETB or ETX."""
         if not self._in_transfer:
             self.faults.append(_FRAME_WITHOUT_ENQ)
-            return
-        if flaw:
+        elif flaw:
             self._refuse(flaw)
-        elif b"%02X" % sum8(frame) != check.upper():
+        elif _CHECKS.get(check) != sum8(frame):
             self._refuse("checksum")
+        elif self._gave_up:
+            self.faults.append(self._gave_up)
+            self.replies += NAK
         else:
             self._verified(frame)
 
     def _verified(self, frame: bytes) -> None:
         number = _FRAME_NUMBERS.find(frame[:1])
-        if self._gave_up:
-            self.faults.append(self._gave_up)
-            self.replies += NAK
-            return
         if number >= 0 and number == self._last_number and frame == self._last_frame:
             self.frames += 1
             self.replies += ACK  # our ACK was lost: say it again, store nothing
-        elif number < 0 or number != (self._last_number + 1) & 7:
+            return
+        if number < 0 or number != (self._last_number + 1) & 7:
             self._refuse("frame_number")
             self._count_ahead(number)
-        elif self._reader.take(frame[1:-1], is_last=frame[-1] == ETX):
-            self.frames += 1
-            self._last_number, self._last_frame, self._ahead = number, frame, 0
-            self.replies += ACK
-        else:
+            return
+        self.frames += 1
+        taken = self._reader.take(frame[1:-1], is_last=frame[-1] == ETX)
+        if taken == "refused":
             self._gave_up = _MESSAGE_LENGTH
-            self.frames += 1
             self.faults.append(_MESSAGE_LENGTH)
             self.replies += NAK
+            return
+        if taken == "given_out" and self.promised_from < 0:
+            self.promised_from = len(self.replies)
+        self._last_number, self._last_frame, self._ahead = number, frame, 0
+        self.replies += ACK
 
     def _count_ahead(self, number: int) -> None:
         """A sender that goes on over a frame we refused comes back to its number after eight, with another text."""

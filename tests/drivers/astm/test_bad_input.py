@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from drivers.astm.messages import MAX_MESSAGE_BYTES, MAX_MESSAGE_RECORDS, MEMORY_IDENTITIES
+from drivers.astm.messages import MAX_MESSAGE_BYTES, MAX_MESSAGE_RECORDS
 from drivers.contract import NOISE, Fault
+from drivers.results import MEMORY_IDENTITIES
 from tests.drivers.astm.wire import (
     ACK,
     END,
@@ -24,6 +25,7 @@ from tests.drivers.astm.wire import (
     reasons,
     results_of,
     whole,
+    whole_of,
 )
 
 SESSION = whole(HEADER, ORDER, GLUCOSE, END)
@@ -195,13 +197,13 @@ def test_a_rehearsal_is_never_final(processing: str, reason: str) -> None:
 
 def test_a_message_without_its_end_is_not_published() -> None:
     outputs = feed(make(), one_each(HEADER, ORDER, GLUCOSE))
-    assert (results_of(outputs), reasons(outputs)) == ([], ["partial_message"])
+    assert (whole_of(outputs), reasons(outputs)) == ([], ["partial_message"])
 
 
 @pytest.mark.parametrize("code", ["T", "E", "R", "Q", "I", "e", "Z", "NN", "\xe9"])
 def test_a_message_that_says_it_is_not_whole_is_not_published(code: str) -> None:
     outputs = feed(make(), [whole(HEADER, ORDER, GLUCOSE, f"L|1|{code}")])
-    assert (results_of(outputs), reasons(outputs), outputs[0].send) == ([], ["partial_message"], ACK * 2)
+    assert (whole_of(outputs), reasons(outputs), outputs[0].send) == ([], ["partial_message"], ACK * 2)
 
 
 @pytest.mark.parametrize("end", ["L|1|N", "L|1", "L", "l|1|n", "L|1|F", "L|1|"])
@@ -214,7 +216,7 @@ def test_the_end_of_a_message(end: str, close: str) -> None:
 def test_an_end_without_cr_is_no_end_in_an_etb_frame() -> None:
     pieces = [ENQ, frame(1, message(HEADER, ORDER, GLUCOSE) + "L|1", b"\x17"), frame(2, "|T\r"), EOT]
     outputs = feed(make(), pieces)
-    assert (results_of(outputs), reasons(outputs)) == ([], ["partial_message"])
+    assert (whole_of(outputs), reasons(outputs)) == ([], ["partial_message"])
 
 
 def test_a_result_cut_at_an_etx_is_not_a_shorter_number() -> None:
@@ -226,7 +228,7 @@ def test_a_result_cut_at_an_etx_is_not_a_shorter_number() -> None:
 
 def test_a_second_header_leaves_the_first_message_partial() -> None:
     outputs = feed(make(), [whole(HEADER, ORDER, GLUCOSE, HEADER, ORDER, with_value("6.5"), END)])
-    assert [result.value for result in results_of(outputs)] == [Decimal("6.5")]
+    assert [result.value for result in whole_of(outputs)] == [Decimal("6.5")]
     assert reasons(outputs) == ["partial_message"]
 
 
@@ -244,7 +246,7 @@ def test_a_header_that_cannot_be_read_gives_nothing(header: str) -> None:
 def test_a_device_that_restarts_between_frames() -> None:
     driver = make()
     outputs = feed(driver, [*one_each(HEADER, ORDER, GLUCOSE)[:-1], *one_each(HEADER, ORDER, with_value("6.5"), END)])
-    assert [result.value for result in results_of(outputs)] == [Decimal("6.5")]
+    assert [result.value for result in whole_of(outputs)] == [Decimal("6.5")]
     assert reasons(outputs) == ["partial_message"]
 
 
@@ -344,7 +346,7 @@ def test_the_memory_of_identities_is_bounded() -> None:
     assert results_of(feed(driver, [whole(HEADER, ORDER, many[0], END)])) == []
     assert len(results_of(feed(driver, [whole(HEADER, ORDER, "R|1|^^^NEW|1", END)]))) == 1
     assert len(results_of(feed(driver, [whole(HEADER, ORDER, many[0], many[-1], END)]))) == 1
-    assert len(driver._messages._known) == MEMORY_IDENTITIES  # type: ignore[attr-defined]
+    assert len(driver._messages._known._known) == MEMORY_IDENTITIES  # type: ignore[attr-defined]
 
 
 def test_disk_full_before_the_ack() -> None:

@@ -1,7 +1,5 @@
 """Records: delimiters, escapes, statuses, flags, comments, what each profile says, and what is never read."""
 
-import re
-
 import pytest
 
 from drivers import catalog
@@ -97,12 +95,13 @@ def test_a_comment_belongs_to_the_record_before_it() -> None:
     records = (HEADER, "C|1|I|h", "P|1", "C|1|I|p", ORDER, "C|1|I|o", GLUCOSE, "C|1|I|a", "C|2|I|b", "C|3|I|")
     outputs = feed(make(), [whole(*records, GLUCOSE.replace("GLU", "X"), "M|1|x", "C|1|I|m", END)])
     assert [result.comments for result in results_of(outputs)] == [("a", "b"), ()]
-    assert reasons(outputs) == ["comment_not_on_result"] * 3 + ["unknown_record", "comment_not_on_result"]
+    assert reasons(outputs) == ["comment_not_on_result"] * 3 + ["manufacturer_record", "comment_not_on_result"]
 
 
 def test_records_of_other_types_are_counted_by_their_letter() -> None:
     outputs = feed(make(), [whole(HEADER, ORDER, GLUCOSE, "M|1|x", "S|1", "Z", "9", "\xe9|", END)])
-    assert [fault.detail for fault in outputs[0].faults] == ["M", "S", "Z", "?", "?"]
+    assert [fault.detail for fault in outputs[0].faults] == ["", "S", "Z", "?", "?"]
+    assert reasons(outputs) == ["manufacturer_record"] + ["unknown_record"] * 4
 
 
 @pytest.mark.parametrize(
@@ -250,17 +249,6 @@ def test_erba_units_and_its_repeat() -> None:
 def test_loinc_only_where_the_profile_has_it() -> None:
     assert not [metric for profile in catalog.profiles("astm").values() for metric in profile.metric if metric.extra]
     assert all(profile.protocol.bedside is profile.protocol.asks is False for profile in _profiles())
-
-
-def test_signatures_are_met_by_what_the_devices_send() -> None:
-    erba, sysmex = (re.compile(profile.identification.passive.encode("latin-1")) for profile in _profiles())
-    shared = re.compile(_profiles()[0].protocol.identification.passive.encode("latin-1"))
-    erba_wire, xp_wire = whole("H|`^&||||||||||P|E 1394-97", END), whole(XP_HEADER, END)
-    assert erba.search(erba_wire)
-    assert sysmex.search(xp_wire)
-    assert not erba.search(xp_wire)
-    assert not sysmex.search(erba_wire)
-    assert all(shared.search(wire) for wire in (erba_wire, xp_wire, ENQ + EOT, ENQ + ENQ))
 
 
 def _profiles() -> list[Profile]:

@@ -103,6 +103,58 @@ def test_the_240_split_has_the_printed_checksums() -> None:
     assert (1, b"B5", b"2A") in found
 
 
+@pytest.mark.parametrize("size", [1, 2, 239, 240, 241, 4096, 63_992, 63_993])
+def test_a_record_over_frames_of_any_size(size: int) -> None:
+    """240 is the older standard's text, 63,993 what LIS1-A leaves of a frame of 64,000; a record may need several."""
+    length = 300 if size < 3 else 70_000
+    records = (HEADER, ORDER, "M|1|" + "x" * length, GLUCOSE.replace("OP1", "X" * length), END)
+    text = message(*records).encode()
+    cuts = range(0, len(text), size)
+    frames = [frame(n, text[at : at + size], b"\x17" if at < cuts[-1] else b"\x03") for n, at in enumerate(cuts, 1)]
+    assert max(map(len, frames)) == size + 7 <= 64_000
+    outputs = feed(make(), [ENQ, *frames, EOT])
+    assert ([seen.text for seen in results_of(outputs)], reasons(outputs)) == (["5.5"], ["manufacturer_record"])
+
+
+def test_a_frame_that_ends_in_etb_may_hold_a_whole_record() -> None:
+    """A cobas c 111 ends each but the last so; and a frame that ends in ETX may end inside one."""
+    texts = [f"{record}\r" for record in (HEADER, ORDER, GLUCOSE, END)]
+    ends = [b"\x17"] * 3 + [b"\x03"]
+    outputs = feed(make(), [ENQ, *map(frame, range(1, 5), texts, ends), EOT])
+    assert (len(results_of(outputs)), reasons(outputs)) == (1, [])
+
+
+def test_a_device_that_never_sends_eot() -> None:
+    driver = make()
+    session = one_each(HEADER, ORDER, GLUCOSE, END)[:-1]
+    again = one_each(HEADER, ORDER, GLUCOSE.replace("5.5", "5.6"), END)[:-1]
+    outputs = feed(driver, session + again)
+    assert (len(results_of(outputs)), reasons(outputs)) == (2, [])
+    assert (reasons([driver.wake(31.0)]), results_of([driver.wake(32.0)])) == (["timeout"], [])
+
+
+def test_six_refusals_end_in_eot_and_the_message_comes_again_whole() -> None:
+    """LIS1-A: after six failures of one frame the sender gives up, and remembers the message."""
+    driver = make()
+    enq, *frames, eot = one_each(HEADER, ORDER, GLUCOSE, END)
+    damaged = frames[-1].replace(b"|1|", b"|3|")
+    refused = feed(driver, [enq, *frames[:-1], *[damaged] * 6, eot])
+    assert [output.send for output in refused[4:]] == [NAK] * 6 + [b""]
+    assert [seen.reason for seen in results_of(refused)] == ["partial"]
+    assert [seen.status for seen in results_of(feed(driver, [enq, *frames, eot]))] == ["final"]
+
+
+def test_a_patient_receiver_waits_30_seconds_for_each_frame() -> None:
+    driver, now = make(), 1.0
+    pieces = one_each(HEADER, ORDER, GLUCOSE, END)
+    outputs = []
+    for piece in pieces:
+        outputs.append(driver.receive(piece, now))
+        now += 29.9
+        assert driver.wake(now).faults == ()
+    assert len(results_of(outputs)) == 1
+
+
 # What open hosts get wrong: six cases.
 
 

@@ -53,6 +53,11 @@ def results_of(outputs: Iterable[Output]) -> list[Result]:
     return [seen for output in outputs for seen in output.observations if isinstance(seen, Result)]
 
 
+def whole_of(outputs: Iterable[Output]) -> list[Result]:
+    """The results of whole messages; those of partial ones are kept raw."""
+    return [seen for seen in results_of(outputs) if seen.reason != "partial"]
+
+
 def reasons(outputs: Iterable[Output]) -> list[str]:
     """The faults, by reason."""
     return [fault.reason for output in outputs for fault in output.faults]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.contract import NOISE, Fault
-from drivers.framing.e1381 import MAX_FRAME_BYTES, RECEIVE_TIMEOUT_S, SILENCE_S, Receiver
+from drivers.framing.e1381 import MAX_FRAME_BYTES, RECEIVE_TIMEOUT_S, SILENCE_S, Receiver, Taken
 from tests.contract.measure import NOISE_BUDGET, cost
 
 ENQ, EOT, ACK, NAK = b"\x05", b"\x04", b"\x06", b"\x15"
@@ -26,10 +26,11 @@ class Listener:
         self.discarded = 0
         self.refuses = False
 
-    def take(self, text: bytes, *, is_last: bool) -> bool:
-        if not self.refuses:
-            self.texts.append((text, is_last))
-        return not self.refuses
+    def take(self, text: bytes, *, is_last: bool) -> Taken:
+        if self.refuses:
+            return "refused"
+        self.texts.append((text, is_last))
+        return "given_out" if text.startswith(b"L") else "kept"
 
     def discard(self) -> None:
         self.discarded += 1
@@ -144,6 +145,30 @@ def test_a_checksum_in_lower_case_is_read() -> None:
     sent = frame(1, b"kk")
     assert sent != sent.lower()
     assert line(sent.lower()) == ACK
+
+
+def test_only_the_two_digits_of_the_sum_are_taken_in_either_case() -> None:
+    body = b"1kk\x03"
+    assert sum(body) % 256 == 0x0A
+    taken = []
+    for check in (bytes((high, low)) for high in range(0x20, 0x7F) for low in range(0x20, 0x7F)):
+        line = Line()
+        line(ENQ)
+        taken += [check] * (line(b"\x02" + body + check + b"\r\n") == ACK)
+    assert taken == [b"0A", b"0a"]
+
+
+def test_what_is_given_out_is_promised_at_its_own_ack() -> None:
+    """Frames whose text begins with L end something here: their ACK must wait for the disk."""
+    line = Line()
+    line.link.feed(ENQ + frame(1, b"a") + frame(1, b"a") + frame(2, b"L") + frame(3, b"b") + frame(4, b"L"), 0.0)
+    assert (line.taken(), line.link.promised_from) == (ACK * 6, 3)
+    line.link.promised_from = -1
+    line.link.feed(frame(5, b"c") + frame(5, b"c") + b"\x026L\x0300" + frame(4, b"L"), 0.0)
+    assert (line.taken(), line.link.promised_from) == (ACK * 2 + NAK * 2, -1)
+    line.listener.refuses = True
+    line.link.feed(frame(6, b"L"), 0.0)
+    assert (line.taken(), line.link.promised_from) == (NAK, -1)
 
 
 @pytest.mark.parametrize("character", [0, 1, 6, 0x0A, *range(0x10, 0x17), 0xFF])
