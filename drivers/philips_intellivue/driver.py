@@ -1,22 +1,24 @@
-"""Philips IntelliVue patient monitors (MP, MX, X2), data export over the RS-232 port of the MIB.
+"""Philips IntelliVue patient monitors (MP, MX, X2), data export: RS-232 port of the MIB, or the network.
 
-    ┌────┬───────┬────────┬─────────────────────────────────────────┬─────────────┬────┐
-    │ C0 │ 11 01 │ length │ PDU: E1 00 00 02 │ kind │ length │ …    │ frame check │ C1 │
-    └────┴───────┴────────┴─────────────────────────────────────────┴─────────────┴────┘
+    RS-232   ┌────┬───────┬────────┬─────────────────────────────────────────┬─────────────┬────┐
+             │ C0 │ 11 01 │ length │ PDU: E1 00 00 02 │ kind │ length │ …    │ frame check │ C1 │
+             └────┴───────┴────────┴─────────────────────────────────────────┴─────────────┴────┘
+    network  │ PDU │, one in each UDP datagram
 
     box                                      monitor
     association request (0D…)          ─▶
-                                       ◀─    accepted (0E…), or refused (0C…)
+                                       ◀─    accepted (0E…) with what is granted, or refused (0C…)
                                        ◀─    MDS-Create, an event that waits for its result
     result of the event                ─▶
-    polls: MDS each 5 s, numerics      ─▶
+    polls: MDS as the keep-alive,
+    numerics, alerts, …                ─▶
                                        ◀─    results, whole or in linked parts; extended polls repeat by themselves
     release (09…)                      ─▶
+                                       ◀─    released (0A…)
 
-Philips, Data Export Interface Programming Guide, 4535 642 59271 (contents), and VSCaptureMP (xeonfusion), Class1.cs
-to Class3.cs, section DataConstants. mib.py has the framing, pdus.py the PDUs, values.py the attributes, observe.py
-and waves.py what becomes of them. The association request is no constant of this driver: it is the frame of that name
-in profile.toml, and without it nothing at all is sent.
+Philips, Data Export Interface Programming Guide, 4535 642 59271, and VSCaptureMP (xeonfusion), Class1.cs to
+Class3.cs, section DataConstants. mib.py and lan.py have the two lines, association.py and polls.py what is sent,
+pdus.py the PDUs, values.py the attributes, observe.py, alerts.py and waves.py what becomes of them.
 """
 
 from typing import ClassVar
@@ -24,31 +26,38 @@ from typing import ClassVar
 from drivers.asking import Asker, Manners, Question
 from drivers.contract import Fault, Output
 from drivers.observation import AnyObservation
-from drivers.philips_intellivue import pdus
+from drivers.philips_intellivue import association, pdus
+from drivers.philips_intellivue.identity import identity_of
+from drivers.philips_intellivue.lan import Datagrams
 from drivers.philips_intellivue.mib import Frame, Framer
 from drivers.philips_intellivue.observe import Observer
 from drivers.philips_intellivue.options import Options as IntellivueOptions
+from drivers.philips_intellivue.order import Order
 from drivers.philips_intellivue.pdus import Association, Event, Malformed, PollResult, Refusal
+from drivers.philips_intellivue.polls import ALERTS, ALIVE, BY_INVOKE, BY_KIND, CURVES, POLLS, STATES, VALUES, wanted
 from drivers.philips_intellivue.values import Reading, read
 from drivers.philips_intellivue.waves import Waves
 from drivers.profile import Profile
 
-ASSOCIATION_REQUEST = "association request"
-"""Name of the rule in the allow-list whose frame opens the association."""
-ASSOCIATE, ALIVE, VALUES, CURVES = "associate", "mds", "numerics", "curves"
-KEYS = {pdus.MDS: ALIVE, pdus.NUMERICS: VALUES, pdus.WAVES: CURVES}
+ASSOCIATE = "associate"
 LONGEST_S = 60.0
 """A linked answer has many parts."""
 PATIENCE_S = 5.0
 """Public programs call the link dead after so long without a word."""
-ALIVE_S = 5.0
-"""A monitor gives up on a box that asks nothing for 10 s."""
 RENEW_S = 540.0
 """An extended poll ends by itself after 600 s."""
-CONFIRM_S = 60.0
-"""An MDS-Create that comes again without a new association is not confirmed again before."""
-RETRY_S = 12.0
+SINGLE_S, IDENTITY_S = 5.0, 60.0
+"""Where extended polls are not granted: numerics after a refusal, and alerts; the MDS."""
+LONGEST_PERIOD_S = 60.0
+"""A longer poll period than this is not waited for, whatever the monitor grants."""
+LOST_S = 30.0
+"""Alerts that come each second and then no more are asked for again."""
+CONFIRM_S, MOST_CONFIRMED = 60.0, 4
+"""A monitor repeats its MDS-Create three times if the result was lost; more within a minute are not answered."""
+RETRIES_S = (12.0, 24.0, 48.0, 60.0)
 """After an abort, or when polls are not answered: so long that the monitor gives up on the old association."""
+HELD_S = 60.0
+"""An association that lasted so long was a good one: after it the pauses begin anew."""
 SPACING_S = 0.1
 """At most four frames in 128 ms."""
 MOST_UNKNOWN = 512
@@ -60,25 +69,29 @@ class PhilipsIntellivueDriver:
     """One monitor."""
 
     name: ClassVar[str] = "philips_intellivue"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Options: ClassVar[type[IntellivueOptions]] = IntellivueOptions
 
     def __init__(self, profile: Profile, options: IntellivueOptions) -> None:
-        request = next((rule.hex for rule in profile.allowed if rule.name == ASSOCIATION_REQUEST), "")
-        self._request = bytes.fromhex(request)
+        self._is_lan = profile.is_datagram
         self._options = options
         self._asker = Asker(
             Manners(patience_s=PATIENCE_S, longest_s=LONGEST_S, spacing_s=SPACING_S, per_minute=MOST_FRAMES)
         )
-        self._framer = Framer()
+        self._line: Framer | Datagrams = Datagrams() if self._is_lan else Framer()
         self._observer = Observer(profile)
         self._waves = Waves(profile, options.curve_codes)
+        self._order = Order(is_network=self._is_lan)
         self._mds = self._observer.mds
         self._stale_after_s = profile.protocol.stale_after_s
-        self._last_heard = self._last_data = self._confirmed_at = 0.0
+        self._wanted = wanted(is_lan=self._is_lan, has_curves=bool(options.curve_codes))
+        self._granted = self._wanted
+        self._last_heard = self._last_data = self._last_alerts = self._since = 0.0
         self._retry_at: float | None = None
-        self._is_associated = self._has_left = False
-        self._part = 0
+        self._alerts: Question | None = None
+        self._losses = 0
+        self._confirmed: list[float] = []
+        self._is_associated = self._is_extended = self._is_foreign = self._has_left = self._has_said = False
         self._unknown: set[int] = set()
         self._observations: list[AnyObservation] = []
         self._faults: list[Fault] = []
@@ -86,22 +99,18 @@ class PhilipsIntellivueDriver:
 
     def start(self, now: float) -> Output:
         """Forget what was half received; ask for an association."""
-        self._framer.drop()
+        self._line.drop()
         self._observer.restart()
-        self._waves.restart()
         self._last_heard = self._last_data = now
-        self._has_left, self._part = False, 0
-        if self._request:
-            self._ask(now)
-        else:
-            self._faults.append(Fault("no_association_request"))
+        self._has_left, self._losses = False, 0
+        self._ask(now)
         return self._finish(now)
 
     def receive(self, data: bytes, now: float) -> Output:
-        """Whole frames are read; the rest waits for more."""
+        """Whole frames are read; on a serial line the rest waits for more."""
         self._settle(now)
         self._last_heard = now
-        for item in self._framer.feed(data):
+        for item in self._line.feed(data):
             fault = item if isinstance(item, Fault) else self._take(item, now)
             if fault is not None:
                 self._faults.append(fault)
@@ -116,30 +125,59 @@ class PhilipsIntellivueDriver:
         """Release the association, if one was ever asked for."""
         if self._asker.has_spoken and not self._has_left:
             self._asker.halt()
-            self._asker.say(Frame(pdus.RELEASE).to_bytes(), now)
+            self._say(pdus.RELEASE, now)
         self._has_left, self._retry_at = True, None
         self._observations += self._mds.link("disconnected", "stopped")
         return self._finish(now)
 
-    def _ask(self, now: float) -> None:
-        """The association, then the polls."""
-        self._retry_at, self._is_associated = None, False
-        self._asker.begin([Question(ASSOCIATE, self._request)], self._plan(), now)
+    # What is sent.
 
-    def _plan(self) -> list[Question]:
-        if self._options.poll == "single":
-            plan = [_single(self._options.poll_s)]
-        else:
-            alive = Frame(pdus.poll(pdus.MDS, pdus.MDS_GROUP)).to_bytes()
-            values = Frame(pdus.extended_poll(pdus.NUMERICS)).to_bytes()
-            plan = [Question(ALIVE, alive, ALIVE_S), Question(VALUES, values, RENEW_S)]
-        if self._options.curve_codes:
-            plan.append(Question(CURVES, Frame(pdus.extended_poll(pdus.WAVES, 4, 3)).to_bytes(), RENEW_S))
-        return plan
+    def _wire(self, payload: bytes) -> bytes:
+        return payload if self._is_lan else Frame(payload).to_bytes()
+
+    def _say(self, payload: bytes, now: float) -> None:
+        self._asker.say(self._wire(payload), now)
+        self._has_said = True
+
+    def _ask(self, now: float) -> None:
+        """The association; the polls when it stands."""
+        self._retry_at, self._granted = None, self._wanted
+        self._is_associated = self._is_foreign = False
+        self._order.restart()
+        self._waves.restart()
+        self._observer.forget()
+        self._confirmed.clear()
+        self._asker.begin([Question(ASSOCIATE, self._wire(association.request(self._wanted)))], [], now)
+
+    def _poll(self, *, is_extended: bool, now: float) -> None:
+        """The plan, out of what is granted and what the options ask for."""
+        self._is_extended = is_extended
+        for key in POLLS:
+            self._asker.drop(key)
+        shortest = min(self._granted.period_s, LONGEST_PERIOD_S)
+        if not is_extended:
+            slow = SINGLE_S if self._options.poll == "extended" else self._options.poll_s
+            plan = {VALUES: slow, ALERTS: SINGLE_S, ALIVE: IDENTITY_S}
+            self._alerts = None
+            for key, period in plan.items():
+                self._asker.plan(Question(key, self._wire(POLLS[key].single()), max(period, shortest)), now)
+            return
+        alive = max(self._granted.timeout_s / 2, shortest)
+        self._asker.plan(Question(ALIVE, self._wire(POLLS[ALIVE].single()), alive), now)
+        self._alerts = Question(ALERTS, self._wire(POLLS[ALERTS].extended()), RENEW_S)
+        keys = [VALUES, ALERTS]
+        if self._granted.extensions & association.ENUMERATIONS:
+            keys.append(STATES)
+        if self._options.curve_codes and self._granted.extensions & association.CURVES:
+            keys.append(CURVES)
+        for key in keys:
+            self._asker.plan(Question(key, self._wire(POLLS[key].extended()), RENEW_S), now)
+
+    # What comes.
 
     def _settle(self, now: float) -> None:
         if now >= self._last_heard + PATIENCE_S:
-            self._faults += self._framer.drop()
+            self._faults += self._line.drop()
 
     def _take(self, frame: Frame, now: float) -> Fault | None:
         pdu = pdus.parse_pdu(frame.payload)
@@ -151,58 +189,89 @@ class PhilipsIntellivueDriver:
         if self._has_left:
             return None
         if isinstance(pdu, Association):
-            return self._association(pdu, now)
+            return self._association(pdu, frame.payload, now)
         if isinstance(pdu, Event):
             return self._event(pdu, now)
         return self._refusal(pdu, now) if isinstance(pdu, Refusal) else Fault("unknown_record", pdu.detail)
 
-    def _association(self, pdu: Association, now: float) -> Fault | None:
+    def _association(self, pdu: Association, payload: bytes, now: float) -> Fault | None:
         if pdu.kind == pdus.ACCEPTED:
-            if self._asker.asked == ASSOCIATE:
-                self._asker.extend(now)
-            return None
+            return self._accept(payload, now)
         if pdu.kind == pdus.REFUSED:
-            self._asker.refused(now)
-            return Fault("refused", ASSOCIATE)
+            return self._decline("refused", now)
         reason = "aborted" if pdu.kind == pdus.ABORT else "released"
         self._observations += self._mds.link("disconnected", reason)
         self._leave(now)
         return Fault(reason)
 
+    def _accept(self, payload: bytes, now: float) -> Fault | None:
+        if self._asker.asked != ASSOCIATE:
+            return None
+        granted = association.parse_accepted(payload)
+        if granted is None:  # as if all were granted, and with the shortest time-out
+            self._asker.extend(now)
+            return Fault("grant_unread")
+        self._is_foreign = not granted.system_type & association.SERVER
+        if self._is_foreign:
+            return self._decline("wrong_device", now)
+        self._granted = granted
+        self._asker.extend(now)
+        is_missing = self._options.curve_codes and not granted.extensions & association.CURVES
+        return Fault("not_granted", CURVES) if is_missing else None
+
+    def _decline(self, reason: str, now: float) -> Fault:
+        """No association. It is asked for again when the patience is over, then after rests that grow."""
+        if self._asker.asked == ASSOCIATE:
+            self._asker.refused(now)
+            if self._mds.connection != "stale":
+                self._observations += self._mds.link("disconnected", reason)
+        return Fault(reason, ASSOCIATE)
+
     def _leave(self, now: float) -> None:
         """The association is gone, or as good as gone: nothing is asked for a while, then all of it again."""
         if self._is_associated:
+            self._losses = 0 if now >= self._since + HELD_S else self._losses
             self._asker.halt()
-            self._retry_at = now + RETRY_S
+            self._retry_at = now + RETRIES_S[min(self._losses, len(RETRIES_S) - 1)]
+            self._losses += 1
         self._is_associated = False
 
     def _event(self, pdu: Event, now: float) -> Fault | None:
         if pdu.event != pdus.MDS_CREATE:
             return Fault("unknown_record", f"event {pdu.event:04X}")
-        self._last_data = now
-        self._observations += self._mds.link("connected")
-        self._observations += self._mds.identify(pdus.identity_of(pdu.attributes))
         is_expected = self._asker.asked == ASSOCIATE
-        if not is_expected and not self._is_associated:
+        if self._is_foreign or not (is_expected or self._is_associated):
             return None
-        if pdu.is_confirmed and (is_expected or now >= self._confirmed_at + CONFIRM_S):
-            self._confirmed_at = now
-            self._asker.say(Frame(pdus.mds_create_result(pdu.invoke)).to_bytes(), now)
+        self._last_data = now
+        self._mds.device_time = pdus.time_of(pdu.attributes.get(pdus.DATE_AND_TIME, b"")) or self._mds.device_time
+        self._observations += self._mds.link("connected")
+        self._observations += self._mds.identify({**self._mds.identity, **identity_of(pdu.attributes)})
+        self._observations += self._observer.turn(_mode_of(pdu))
+        if pdu.is_confirmed:
+            self._confirm(pdu, now)
         if is_expected:
             self._asker.answered(now)
-            self._is_associated = True
+            self._is_associated, self._since, self._last_alerts = True, now, now
+            has_extended = bool(self._granted.extensions & association.ONE_SECOND)
+            self._poll(is_extended=self._options.poll == "extended" and has_extended, now=now)
         return None
+
+    def _confirm(self, pdu: Event, now: float) -> None:
+        self._confirmed = [at for at in self._confirmed if now < at + CONFIRM_S]
+        if len(self._confirmed) < MOST_CONFIRMED:
+            self._confirmed.append(now)
+            self._say(pdus.mds_create_result(pdu.invoke), now)
 
     def _refusal(self, pdu: Refusal, now: float) -> Fault:
         """What it would not do is not asked of it in this way again; numerics then by single polls."""
-        key = self._asker.asked
-        if key == VALUES and self._options.poll == "extended":
-            self._asker.drop(ALIVE)
-            self._asker.plan(_single(ALIVE_S), now + ALIVE_S)
-        elif key == CURVES:
-            self._asker.drop(CURVES)
-        if key and key != ASSOCIATE:
+        key = BY_INVOKE.get(pdu.invoke, "")
+        if key and key == self._asker.asked:
             self._asker.answered(now)
+            if key == VALUES and self._is_extended:
+                self._poll(is_extended=False, now=now + SPACING_S)
+            elif key not in (VALUES, ALIVE):
+                self._asker.drop(key)
+                self._alerts = None if key == ALERTS else self._alerts
         return Fault("refused", f"{key} {pdu.detail}".strip())
 
     def _result(self, pdu: PollResult, now: float) -> Fault | None:
@@ -213,26 +282,42 @@ class PhilipsIntellivueDriver:
         self._frames += 1
         if self._has_left:
             return None
-        key = KEYS.get(pdu.kind)
-        if key is None:
-            return Fault("unknown_record", f"type {pdu.kind:04X}")
+        key = BY_KIND.get(pdu.kind)
+        if key is None or not POLLS[key].is_answered_by(pdu):
+            return Fault("unknown_record", f"type {pdu.kind:04X} invoke {pdu.invoke:04X}")
+        if self._is_lan and not self._is_associated:
+            return Fault("not_associated", key)
+        fault, is_old = self._order.check(pdu)
+        if is_old:
+            return fault
         self._answer(key, pdu, now)
         self._count_unknown(readings)
+        self._observe(key, pdu, readings, now)
+        return fault
+
+    def _observe(self, key: str, pdu: PollResult, readings: tuple[Reading, ...], now: float) -> None:
         if key == ALIVE:
-            for identity in filter(None, (pdus.identity_of(polled.attributes) for polled in pdu.objects)):
+            for polled, reading in zip(pdu.objects, readings, strict=True):
+                identity = identity_of(polled.attributes)
                 self._observations += self._mds.identify({**self._mds.identity, **identity})
-            return None
+                self._observations += self._observer.turn(reading.mode)
+            return
+        if key == ALERTS:
+            self._last_alerts = now
+            self._observations += self._observer.alarm(pdu, readings, is_broken=self._order.is_broken(pdu))
+            return
         self._last_data = now
         self._observations += self._mds.link("connected")
-        if key == VALUES:
-            self._observations += self._observer.observe(pdu, readings)
-            return self._order(pdu)
-        for item in self._waves.observe(pdu, readings):
-            if isinstance(item, Fault):
-                self._faults.append(item)
-            else:
-                self._observations.append(item)
-        return None
+        if key == STATES:
+            self._observations += self._observer.states(pdu, readings)
+        elif key == VALUES:
+            self._observations += self._observer.observe(pdu, readings, is_broken=self._order.is_broken(pdu))
+        else:
+            for item in self._waves.observe(pdu, readings, self._observer.no_patient):
+                if isinstance(item, Fault):
+                    self._faults.append(item)
+                else:
+                    self._observations.append(item)
 
     def _answer(self, key: str, pdu: PollResult, now: float) -> None:
         if key != self._asker.asked:
@@ -249,11 +334,7 @@ class PhilipsIntellivueDriver:
                 self._unknown.add(number)
                 self._faults.append(Fault("unknown_attribute", f"{number:04X}"))
 
-    def _order(self, pdu: PollResult) -> Fault | None:
-        """Whether the parts of a linked result come one after the other."""
-        before, self._part = self._part, pdu.part if pdu.part != pdus.LAST else 0
-        is_missing = pdu.part in (pdus.MIDDLE, pdus.LAST) and before not in (pdus.FIRST, pdus.MIDDLE)
-        return Fault("part_missing") if is_missing else None
+    # What time does.
 
     def _finish(self, now: float) -> Output:
         stale_at = self._last_data + self._stale_after_s
@@ -262,7 +343,10 @@ class PhilipsIntellivueDriver:
             self._leave(now)
         if self._retry_at is not None and now >= self._retry_at:
             self._ask(now)
-        self._asker.tick(now)
+        if self._is_associated and self._alerts and now >= self._last_alerts + LOST_S:
+            self._last_alerts = now
+            self._asker.plan(self._alerts, now)
+        self._tick(now)
         if self._asker.has_restarted:  # a poll was not answered: the monitor must forget the association first
             self._asker.has_restarted = False
             self._leave(now)
@@ -277,14 +361,24 @@ class PhilipsIntellivueDriver:
         self._observations, self._faults, self._frames = [], [], 0
         return output
 
+    def _tick(self, now: float) -> None:
+        """One datagram holds one frame: what is said goes alone, and a question waits for the next step."""
+        if self._has_said and self._is_lan:
+            self._has_said = False
+            return
+        self._has_said = False
+        self._asker.tick(now)
+
     def _wake_at(self, stale_at: float) -> float | None:
         due = [at for at in (self._asker.wake_at(), self._retry_at) if at is not None]
         if self._mds.connection != "stale" and not self._has_left:
             due.append(stale_at)
-        if self._framer.is_inside:
+        if self._line.is_inside:
             due.append(self._last_heard + PATIENCE_S)
         return min(due, default=None)
 
 
-def _single(period_s: float) -> Question:
-    return Question(VALUES, Frame(pdus.poll(pdus.NUMERICS, pdus.ALL)).to_bytes(), period_s)
+def _mode_of(event: Event) -> int | None:
+    """The operating mode, if the MDS says it."""
+    data = event.attributes.get(pdus.OPERATING_MODE, b"")
+    return int.from_bytes(data, "big") if len(data) == 2 else None  # noqa: PLR2004 (16 bits)

@@ -5,6 +5,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from drivers.curves import CurveStream
+
+_ECG = range(0x0100, 0x0150)
+_ECG_PER_S, _OTHER_PER_S, _ARRAY_S = 500.0, 125.0, 0.256
+"""The most that the guide has for a curve of an ECG lead and for another (page 286), and the time of one array."""
 _CODE = re.compile(r"[0-9A-F]{4}")
 
 
@@ -27,3 +32,11 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     def curve_codes(self) -> frozenset[str]:
         """The curves that were named; the command line gives a single one as a word."""
         return frozenset((self.curves,) if isinstance(self.curves, str) else self.curves)
+
+    def curve_stream(self) -> CurveStream | None:
+        """What the named curves bring at most; the monitor states the interval of each at run time."""
+        codes = tuple(sorted(self.curve_codes))
+        if not codes:
+            return None
+        most = sum(_ECG_PER_S if int(code, 16) in _ECG else _OTHER_PER_S for code in codes)
+        return CurveStream(codes, most_per_s=most, waveforms_per_s=len(codes) / _ARRAY_S)

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from drivers.contract import Fault
 from drivers.philips_intellivue import pdus
+from drivers.philips_intellivue.identity import identity_of
 from drivers.philips_intellivue.mib import Frame
 from drivers.philips_intellivue.pdus import Association, Event, Malformed, PollResult, Refusal, Unread, parse_pdu
+from drivers.philips_intellivue.polls import POLLS
 from drivers.philips_intellivue.values import read
 from tests.drivers.philips_intellivue import made
 
@@ -40,10 +42,39 @@ def test_polls_that_follow_from_the_document() -> None:
     single = bytearray.fromhex(KEEP_ALIVE)
     single[-4:] = bytes.fromhex("00 06 00 00")
     assert pdus.poll(pdus.NUMERICS, pdus.ALL) == single
-    extended = pdus.extended_poll(pdus.NUMERICS)
+    extended = pdus.extended_poll(pdus.NUMERICS, pdus.ALL, 1, 1)
     assert extended[24:26] == bytes.fromhex("F1 3B")
     assert extended[-20:] == bytes.fromhex("00 01 00 01 00 06 00 00 00 01 00 08 F1 3E 00 04 00 49 3E 00")
     assert [int.from_bytes(extended[at : at + 2], "big") for at in (6, 12, 26)] == [40, 34, 20]
+
+
+@pytest.mark.parametrize(
+    ("key", "bytes_of_the_program"),
+    [
+        (
+            "numerics",
+            "E1 00 00 02 00 01 00 28 00 03 00 07 00 22 00 21 00 00 00 00 00 00 00 00 F1 3B 00 14"
+            "00 02 00 01 00 06 00 00 00 01 00 08 F1 3E 00 04 00 49 3E 00",
+        ),
+        (
+            "curves",
+            "E1 00 00 02 00 01 00 28 00 04 00 07 00 22 00 21 00 00 00 00 00 00 00 00 F1 3B 00 14"
+            "00 03 00 01 00 09 00 00 00 01 00 08 F1 3E 00 04 00 49 3E 00",
+        ),
+        (
+            "alerts",
+            "E1 00 00 02 00 01 00 28 00 05 00 07 00 22 00 21 00 00 00 00 00 00 00 00 F1 3B 00 14"
+            "00 04 00 01 00 36 08 01 00 01 00 08 F1 3E 00 04 00 49 3E 00",
+        ),
+    ],
+)
+def test_extended_polls_of_public_programs(key: str, bytes_of_the_program: str) -> None:
+    assert POLLS[key].extended() == bytes.fromhex(bytes_of_the_program)
+
+
+def test_polls_that_run_side_by_side_are_told_apart() -> None:
+    assert len({(poll.invoke, poll.number) for poll in POLLS.values()}) == len(POLLS)
+    assert len({poll.invoke for poll in POLLS.values()}) == len(POLLS)
 
 
 def test_a_linked_result() -> None:
@@ -81,6 +112,9 @@ def test_an_attribute_twice_is_refused() -> None:
 @pytest.mark.parametrize("kind", [0x0E, 0x0C, 0x0A, 0x19])
 def test_association(kind: int) -> None:
     assert parse_pdu(bytes([kind, 2, 0, 0])) == Association(kind)
+    assert parse_pdu(bytes([kind, 0xFF, 0, 3, 0, 0, 0])) == Association(kind)
+    for wire in ("", "01 00 00", "03 00 00", "FF", "FF 00", "FF 00 02 00"):
+        assert parse_pdu(bytes([kind]) + bytes.fromhex(wire)) == REFUSED, wire
 
 
 @pytest.mark.parametrize(
@@ -112,20 +146,47 @@ def test_a_linked_part_of_no_kind_is_refused() -> None:
 
 
 def test_a_refusal() -> None:
-    assert parse_pdu(payload(made.refusal())) == Refusal("000A")
+    assert parse_pdu(payload(made.refusal())) == Refusal(1, "000A")
 
 
-@pytest.mark.parametrize("lead", [bytes(6), bytes.fromhex("00 21 00 00 00 00"), b""])
+@pytest.mark.parametrize("lead", [bytes(6), bytes.fromhex("00 21 00 00 00 00")])
 def test_an_event_with_its_identity(lead: bytes) -> None:
     found = parse_pdu(payload(made.create(7, lead=lead)))
     assert isinstance(found, Event)
     assert (found.invoke, found.event, found.is_confirmed) == (7, 0x0D06, True)
-    assert pdus.identity_of(found.attributes) == {"model": "Philips M8004A", "serial": "DE12345678"}
+    assert identity_of(found.attributes) == {
+        "model": "Philips M8004A",
+        "serial": "DE12345678",
+        "part": "M8004A",
+        "software": "G.01.75",
+    }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "identity"),
+    [
+        ({}, {}),
+        ({0x0928: made.label(b"PHIL") + made.label(b"M8\x01\xff")}, {"model": "PHIL M8??"}),
+        ({0x0928: made.label(b"") + made.label(b"\0\0")}, {}),
+        ({0x0928: made.label(b"PHIL")}, {}),
+        ({0x0928: b"\0\x09PHIL"}, {}),
+        ({0x0928: made.MODEL, 0x092D: b"\0"}, {"model": "Philips M8004A"}),
+        ({0x092D: made.production()}, {}),
+        ({0x092D: made.production((1, 8, b"A" * 99))}, {"serial": "A" * 32}),
+        ({0x092D: made.production((1, 8, b"AB"))[:-1]}, {}),
+        ({0x092D: made.production((1, 8, b"AB")) + b"\0"}, {}),
+        ({0x092D: made.big(0) + made.sized(b"\0\0")}, {}),
+        ({0x092D: made.big(2) + made.production((1, 8, b"AB"))[2:]}, {}),
+    ],
+)
+def test_identity(attributes: dict[int, bytes], identity: dict[str, str]) -> None:
+    assert identity_of(attributes) == identity
 
 
 def test_an_event_whose_information_is_laid_out_otherwise_still_stands() -> None:
-    found = parse_pdu(payload(made.create(7, lead=bytes(3), command=0)))
-    assert found == Event(7, 0x0D06, False, {})
+    for lead in (bytes(3), b"", bytes(10)):
+        found = parse_pdu(payload(made.create(7, lead=lead, command=0)))
+        assert found == Event(7, 0x0D06, False, {})
     assert parse_pdu(payload(made.create(7, event=0x0D07))) == Event(7, 0x0D07, True, {})
 
 
@@ -160,6 +221,19 @@ NUMBER, ARRAY = made.value(1, 2, made.real(3)), made.array(1, [1, 2])
         (0x096E, ARRAY + b"\x00"),
         (0x0967, made.sized(ARRAY, 2)),
         (0x0967, made.sized(ARRAY + b"\x00", 1)),
+        (0x0996, b"\x00"),
+        (0x0946, bytes(3)),
+        (0x0916, bytes(9)),
+        (0x0A16, made.sized(bytes(6), 1)),
+        (0x099E, bytes(7)),
+        (0x099E, bytes(4) + made.big(1) + made.sized(bytes(3))),
+        (0x099E, bytes(4) + made.big(4) + made.sized(bytes(2))),
+        (0x099E, bytes(4) + made.big(1) + made.sized(bytes(2)) + b"\0"),
+        (0x0902, made.sized(bytes(17), 1)),
+        (0x0902, made.sized(made.alarm(1, 2, 4, "Hi"), 2)),
+        (0x0904, made.sized(made.alarm(1, 2, 4, "Hi") + b"\0", 1)),
+        (0x0904, made.sized(made.alarm(1, 2, 4, "Hi")[:-1], 1)),
+        (0x0904, made.sized(made.alarm(1, 2, 4)[:16] + made.sized(bytes(11)), 1)),
     ],
 )
 def test_a_value_of_another_length_is_malformed(number: int, value: bytes) -> None:
