@@ -28,6 +28,7 @@ DRIVERS = {
     "ge_dash": "GeDashDriver",
     "ge_dri": "GeDriDriver",
     "hamilton_g5": "HamiltonG5Driver",
+    "hl7_lab": "Hl7LabDriver",
     "hl7_monitor": "Hl7MonitorDriver",
     "horiba_abx": "HoribaAbxDriver",
     "masimo_ascii": "MasimoAsciiDriver",

@@ -6,14 +6,16 @@ its content, so that a session that is sent again makes no second one and a chan
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable, Mapping
 from decimal import Decimal
 from hashlib import sha256
 from typing import Literal
 
 from msgspec import Struct
 
-from drivers.observation import Result
+from drivers.contract import Fault, Output
+from drivers.framing.stx import NAK
+from drivers.observation import AnyObservation, Device, Result, Validity
 
 Comparator = Literal["", "<", ">", "<=", ">="]
 Status = Literal["final", "preliminary", "corrected", "cancelled", "questionable", "unknown"]
@@ -24,6 +26,7 @@ NUMBERS_LENGTH = 24
 """A longer value field is read anew each time, so that the memory is bounded too."""
 IDENTITY_BYTES = 16
 
+_DUPLICATE = Fault("duplicate_result")
 _DIGITS = r"[0-9]{1,20}(?:%s[0-9]{1,20})?"
 _NUMBER = r"(<=|>=|<|>)? *([+-]?(?:%s)(?:[eE][+-]?[0-9]{1,2})?)"
 _POINT = re.compile(_NUMBER % (_DIGITS % r"\." + r"|\.[0-9]{1,20}"))
@@ -86,6 +89,26 @@ class Numbers:
         self._known.clear()
 
 
+def judge(
+    number: Number, flags: Iterable[str] = (), plain: Container[str] = (), *, has_unit: bool = True
+) -> tuple[Validity, str]:
+    """Validity and reason of a number and its flags: `*` makes it doubtful, and so does one that is not `plain`."""
+    if number.value is None:
+        return "not_available", number.reason
+    if not has_unit:
+        return "not_available", "unit_unknown"
+    if any("*" in flag for flag in flags):
+        return "questionable", "unreliable"
+    if any(flag not in plain for flag in flags):
+        return "questionable", "unknown_flag"
+    return "valid", ""
+
+
+def status_untold(validity: Validity, reason: str) -> Status:
+    """The status of a result where the device tells none."""
+    return "questionable" if validity == "questionable" or reason == "masked" else "unknown"
+
+
 def content_identity(content: str, met: set[str]) -> str:
     r"""Digest of what makes a result this one: specimen, test, time, value, unit, flags, status, set apart by `\r`.
 
@@ -126,6 +149,70 @@ class KnownResults:
             self._known.add(identity)
             self._oldest.append(identity)
         return False
+
+
+class Step:
+    """What an analyzer's driver meets and answers in one step, until it is given out.
+
+    Commit before ACK: the first reply after an observation promises that it is kept. If it cannot be committed, NAK
+    stands in the place of that reply, and nothing after it is said.
+    """
+
+    def __init__(self) -> None:
+        self.replies = bytearray()
+        self.faults: list[Fault] = []
+        self.frames = 0
+        self._found: list[AnyObservation] = []
+        self._promised_from = 0
+        """How many bytes of reply stood before the first observation."""
+        self._device: Device | None = None
+        self._known = KnownResults()
+
+    def identify(self, identity: dict[str, str]) -> None:
+        """The device is there: given out once, and when it says something else of itself."""
+        device = Device(connection="connected", validity="valid", identity=identity)
+        if device != self._device:
+            self._device = device
+            self.observe(device)
+
+    def publish(self, results: Iterable[Result]) -> None:
+        """Results; what was given out before is counted."""
+        for result in results:
+            if self._known.is_repeat(result):
+                self.faults.append(_DUPLICATE)
+            else:
+                self.observe(result)
+
+    def observe(self, one: AnyObservation) -> None:
+        """Whatever it is, it is given out."""
+        if not self._found:
+            self._promised_from = len(self.replies)
+        self._found.append(one)
+
+    def output(self, wake_at: float | None = None) -> Output:
+        """All of it; a new step begins."""
+        send = bytes(self.replies)
+        is_promised = bool(self._found) and self._promised_from < len(send)
+        output = Output(
+            send=send,
+            observations=tuple(self._found),
+            faults=tuple(self.faults),
+            wake_at=wake_at,
+            frames=self.frames,
+            refusal=send[: self._promised_from] + NAK if is_promised else b"",
+        )
+        self.replies.clear()
+        self.faults.clear()
+        self._found.clear()
+        self.frames = 0
+        return output
+
+
+def refuse_no_loinc(codes: Mapping[str, str]) -> None:
+    """Raise `ValueError` for what cannot be a LOINC code; msgspec passes it on with the path of the option."""
+    for name, code in codes.items():
+        if not is_loinc(code):
+            raise ValueError(f"{code!r}, the LOINC code for {name!r}, has a wrong form or check digit")
 
 
 def is_loinc(code: str) -> bool:

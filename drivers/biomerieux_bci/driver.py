@@ -67,6 +67,8 @@ class BiomerieuxBciDriver:
         if isinstance(record, Fault):
             self._link.faults.append(record)
             return
+        if record.flaw:
+            self._link.faults.append(Fault(record.flaw))
         before = len(self._found)
         self._identify(record.get("sn"))
         result = read_result(record, self._profile, self._options)

@@ -18,6 +18,8 @@ from drivers.results import Number, content_identity, read_number
 RESULT = "mtrsl"
 _READ = frozenset(("ci", "rt", "rn", "tt", "td", "ql", "qn", "y3", "qd", "nc", "id", "sn"))
 _NAME = "pn"
+_NAME_LENGTH = 3
+"""A shorter one is in many an id."""
 _MEASURED = re.compile(r"((?:<=|>=|<|>)? *[+-]?[0-9][0-9.,]*) *(.*)", re.DOTALL)
 _DATE = re.compile(r"([0-9]{1,4})[^0-9]([0-9]{1,2})[^0-9]([0-9]{1,4})")
 _TIME = re.compile(r"([0-9]{1,2})[^0-9]([0-9]{2})")
@@ -43,6 +45,8 @@ class Record(Struct, frozen=True):
     fields: dict[str, str]
     is_named: bool
     """The sample id is the name of the patient."""
+    flaw: str = ""
+    """Why the result is not plainly one: `repeated_field`, `no_test_code`."""
 
     @classmethod
     def from_text(cls, text: str) -> Self | Fault:
@@ -51,23 +55,31 @@ class Record(Struct, frozen=True):
         if kind != RESULT:
             return Fault("unknown_record", kind if re.fullmatch(r"mt[a-z]{1,6}", kind) else "")
         fields: dict[str, str] = {}
-        name = ""
+        name = flaw = ""
         for part in parts:
             code, content = part[:2], part[2:].strip()
             if code == _NAME:
                 name = content
             elif code in fields:
-                return Fault("repeated_field", code)
+                fields[code] += f"|{content}"
+                flaw = "repeated_field"
             elif code in _READ:
                 fields[code] = content
-        if "rt" not in fields:
-            return Fault("no_test_code")
-        is_named = bool(name) and fields.get("ci", "").casefold() == name.casefold()
-        return cls(fields, is_named)
+        if not fields.get("rt"):
+            flaw = flaw or "no_test_code"
+        return cls(fields, _holds_name(fields.get("ci", ""), name), flaw)
 
     def get(self, code: str) -> str:
         """A field, or nothing."""
         return self.fields.get(code, "")
+
+
+def _holds_name(specimen: str, name: str) -> bool:
+    """Laboratories type the name as sample id, or the sample's number as name: a number is no name."""
+    if not any(letter.isalpha() for letter in name):
+        return False
+    folded = specimen.casefold()
+    return folded == name.casefold() or (len(name) >= _NAME_LENGTH and name.casefold() in folded)
 
 
 def read_result(record: Record, profile: Profile, options: Options) -> Result:
@@ -90,7 +102,7 @@ def read_result(record: Record, profile: Profile, options: Options) -> Result:
         device_time=when,
         specimen=specimen,
         test=test,
-        value=number.value,
+        value=None if validity == "not_available" else number.value,
         text=told or words,
         comparator=number.comparator,
         unit=options.units.get(vendor_unit, ""),
@@ -116,8 +128,12 @@ def _read_value(text: str, *, decimal_comma: bool) -> tuple[Number, str]:
 
 
 def _judge(record: Record, number: Number, *, is_unit_clear: bool) -> tuple[Validity, str]:
+    if record.flaw == "repeated_field":
+        return "not_available", record.flaw
     if number.value is None:
         return "not_available", number.reason
+    if record.flaw:
+        return "questionable", record.flaw
     calibration = _CALIBRATION.get(record.get("nc"), "unknown_status")
     if calibration:
         return "questionable", calibration

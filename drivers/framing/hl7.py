@@ -120,9 +120,9 @@ class Message(Struct, frozen=True):
         if header[1] in header[2] or len(set(header[2])) != len(header[2]):
             return Fault("framing", "delimiters", rejected=True)
         marks = Delimiters(header[1], *(header[2][n : n + 1] for n in range(4)))
-        lines = [line for line in _ENDS.split(text) if line]
-        segments = tuple(_segment(line, marks.field) for line in lines)
-        if any(_NAME.fullmatch(segment.name) is None for segment in segments):
+        lines = text.split("\r") if "\n" not in text else _ENDS.split(text)
+        segments = tuple([_segment(line, marks.field) for line in lines if line])
+        if not all(map(_NAME.fullmatch, {segment.fields[0] for segment in segments})):
             return Fault("framing", "segment", rejected=True)
         return cls(marks, segments)
 

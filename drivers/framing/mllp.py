@@ -26,10 +26,14 @@ def wrap(message: bytes) -> bytes:
 
 
 class Framer:
-    """Takes the stream apart into messages. Its buffer holds one message of at most `limit` bytes."""
+    """Takes the stream apart into messages. Its buffer holds one message of at most `limit` bytes.
 
-    def __init__(self, limit: int) -> None:
+    `between`: bytes with which a device shows, between blocks, that it is there; they are no noise.
+    """
+
+    def __init__(self, limit: int, *, between: bytes = b"") -> None:
         self._limit = limit
+        self._between = _BETWEEN + between
         self._buffer = bytearray()
         self._checked = 0
         self._in_noise = False
@@ -66,7 +70,7 @@ class Framer:
         """Where the next block begins, or the end. What stands before it is noise, said once for each stretch."""
         begin = self._buffer.find(VT, at)
         end = len(self._buffer) if begin < 0 else begin
-        if end > at and not self._in_noise and self._buffer[at:end].strip(_BETWEEN):
+        if end > at and not self._in_noise and self._buffer[at:end].strip(self._between):
             self._in_noise = True
             items.append(_NOISE)
         return end

@@ -23,7 +23,8 @@ _BETWEEN = re.compile(rb"[\x01\x04\r\n]*")
 """SOH before a frame and EOT after it are optional."""
 _COUNT = re.compile(rb"[0-9]{5}")
 _FIELD = re.compile(rb"([\x21-\x7e\x80-\xff]) ([\x20-\x7e]*)|([WXY])( [\x20-\xff]*)")
-_CHECKSUM = re.compile(r" *[0-9A-Fa-f]{4} *")
+_CHECKSUM = re.compile(r" *[0-9A-Fa-f]{1,8} *")
+"""Four digits in the messages seen in public; the document at hand tells neither rule nor length."""
 _VALUE = re.compile(r" {0,4}(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)|[-.]{5}|[*.]{5}| {5}")
 _FLAGS = re.compile(r"[ -/:-~]*")
 _WIDTH = 5
@@ -66,7 +67,7 @@ class Message(Struct, frozen=True):
             if key in fields:
                 return Fault("repeated_field", rejected=True)
             fields[key] = "" if key in CURVES else content.decode("ascii")
-        if not _CHECKSUM.fullmatch(fields.get(CHECKSUM, "0000")):
+        if not _CHECKSUM.fullmatch(fields.get(CHECKSUM, "0")):
             return Fault("layout", rejected=True)
         return cls(fields)
 

@@ -11,6 +11,9 @@ CIE = ALL_OF_SERVO | {"curves": ("100", "113"), "interval_us": 20_000}
 SCI = ALL_OF_SERVO | {"curves": ("000", "001"), "interval_us": 10_000}
 
 
+INTELLIVUE = {"curves": ("4BB4", "0102", "4A14")}
+
+
 def _device(driver: str, profile: str, options: dict[str, str], asks: dict[str, Any]) -> Device:
     return Device(driver, (f"{driver}/{profile}",), options, asks)
 
@@ -41,10 +44,16 @@ OXIMETERS = (
 MONITORS = (
     Device("capnostream", ("capnostream/capnostream_20",)),
     Device("bis_vista", ("bis_vista/bis_vista",)),
-    Device("mindray_pds", ("mindray_pds/monitor",)),
-    Device("ge_dri", ("ge_dri/carescape", "ge_dri/b_series", "ge_dri/s5"), {"model": "carescape"}),
+    Device("mindray_pds", ("mindray_pds/monitor",), {"language": "fr"}),
+    Device("ge_dri", ("ge_dri/carescape", "ge_dri/b_series", "ge_dri/s5"), {"model": "carescape", "language": "fr"}),
     Device("hl7_monitor", ("hl7_monitor/generic", "hl7_monitor/mdc")),
+    _device("philips_intellivue", "intellivue", {"transport": "rs232", "language": "fr", "linked": "always"}, INTELLIVUE),
+    _device("philips_intellivue", "intellivue_lan", {"transport": "lan", "language": "fr", "linked": "always"}, INTELLIVUE),
+    Device("ge_dash", ("ge_dash/dash_requested", "ge_dash/dash")),
 )
+"""Texts of alarms in French where a monitor has them."""
+PUSHING = Device("mindray_pds", ("mindray_pds/push",), {"role": "client"}, {"bed": "192.168.8.188"})
+"""It is believed only where the configuration names its bed, so it has a day of its own, and no confusions."""
 _NONIN = {"SPO2": "SPO2", "SpO2": "SPO2", "HR": "HR", "SpO2-D": "SPO2-D", "HR-D": "HR-D", "PR": "HR"}
 SAME_WORDS: dict[str, dict[str, str]] = {
     "respironics_v60": {f"VRPT.{field}": str(field) for field in (77, 85, 87)},
@@ -65,6 +74,8 @@ SAME_WORDS: dict[str, dict[str, str]] = {
         "ART.mean": "p1.mean",
     },
     "hl7_monitor": {},
+    "philips_intellivue": {code: code for code in ("4182", "4BB8", "4822", "500A", "4A15", "4A05", "4A06", "4A07")},
+    "ge_dash": {code: code for code in ("3A.0", "22.0", "2D.0", "2D.1", "18.0", "18.1", "18.2")},
     "mindray_pds": {str(code): str(code) for code in (101, 151, 160, 161, 170, 171, 172)},
 }
 """Where the two hands mean the same: the driver's vendor code to the simulator's."""

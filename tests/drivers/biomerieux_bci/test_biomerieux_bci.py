@@ -207,6 +207,10 @@ def test_who_it_is_goes_nowhere() -> None:
 def test_a_sample_id_that_is_the_name() -> None:
     result = read(TSH.replace("ci2602", "cidupont jean"))
     assert (result.specimen, result.validity, result.reason) == ("", "questionable", "specimen_is_a_name")
+    assert read(TSH.replace("ci2602", "ciDUPONT JEAN 12")).specimen == ""
+    number = TSH.replace("DUPONT JEAN", "2602")
+    assert (read(number).specimen, read(number.replace("2602", "A7")).specimen) == ("2602", "")
+    assert read(TSH.replace("DUPONT JEAN", "A").replace("ci2602", "ciA-17")).specimen == "A-17"
     assert (read(TSH.replace("ci2602", "ci")).validity, read(TSH.replace("ci2602", "ci A/7 ")).specimen) == (
         "valid",
         "A/7",
@@ -224,8 +228,6 @@ def test_loinc_is_the_sites_own() -> None:
     [
         (TSH.replace("mtrsl", "mtmpr"), "unknown_record"),
         ("", "unknown_record"),
-        (TSH + "rtFSH|", "repeated_field"),
-        (TSH.replace("rtTSH|", ""), "no_test_code"),
     ],
 )
 def test_a_verified_message_that_is_no_result(text: str, reason: str) -> None:
@@ -233,6 +235,29 @@ def test_a_verified_message_that_is_no_result(text: str, reason: str) -> None:
     assert (output.observations, output.send, output.frames, output.refusal) == ((), ACK, 1, b"")
     assert reasons([output]) == [reason]
     assert not output.faults[0].rejected
+
+
+@pytest.mark.parametrize(
+    ("text", "flaw", "validity", "test", "told", "value"),
+    [
+        (TSH + "rtFSH|qn5.1|", "repeated_field", "not_available", "TSH|FSH", f"{TOLD}|5.1", None),
+        (TSH.replace("rtTSH|", ""), "no_test_code", "questionable", "", TOLD, Decimal("0.80")),
+        (TSH.replace("rtTSH|", "rt|"), "no_test_code", "questionable", "", TOLD, Decimal("0.80")),
+    ],
+)
+def test_a_result_that_is_not_plainly_one(
+    text: str, flaw: str, validity: str, test: str, told: str, value: Decimal | None
+) -> None:
+    (output,) = feed(make(), [frame(text)])
+    (result,) = results_of([output])
+    assert (output.send, reasons([output])) == (ACK, [flaw])
+    assert (result.validity, result.reason, result.test, result.text, result.value) == (
+        validity,
+        flaw,
+        test,
+        told,
+        value,
+    )
 
 
 # The link.

@@ -49,6 +49,16 @@ def test_blocks(data: bytes, found: list[bytes | Fault], size: int) -> None:
     assert items(data, size) == found
 
 
+@pytest.mark.parametrize("size", [0, 1, 7])
+def test_what_a_device_sends_between_blocks_to_show_that_it_is_there(size: int) -> None:
+    data = b"\x02\x02" + wrap(ONE) + b"\r\n\x02" + wrap(TWO) + b"\x02"
+    step = size or len(data)
+    framer = Framer(LIMIT, between=b"\x02")
+    assert [one for at in range(0, len(data), step) for one in framer.feed(data[at : at + step])] == [ONE, TWO]
+    assert items(data, size) == [STRAY, ONE, STRAY, TWO, STRAY]
+    assert framer.feed(b"\x02x\x02") == [STRAY]
+
+
 def test_every_cut_waits_for_more() -> None:
     data = wrap(ONE)
     for end in range(1, len(data)):

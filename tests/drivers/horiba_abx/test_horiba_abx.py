@@ -214,6 +214,21 @@ def test_units_are_the_profiles_and_the_wrong_one_shows() -> None:
         assert doubted == {"3", "4", "7"}
 
 
+def test_a_line_of_seven_bits_is_refused() -> None:
+    """FFH becomes 7FH and E9H an `i`: what a frame is for can no longer be read."""
+    output = hear(bytes(byte & 0x7F for byte in frame(body(fields()))))
+    assert (output.observations, reasons(output)) == ((), ["layout"])
+
+
+def test_another_device_on_the_line() -> None:
+    astm = b"\x05\x021H|\\^&|||XP-300\r\x03A4\r\n\x022R|1|^^^^WBC|7.2|10*3/uL\r\x0300\r\n\x04"
+    bci = b"\x05\x02\x1emtrsl|ci1|rtTSH|qn0.80|\x1d4e\r\n\x03\x04"
+    for other in (astm, bci):
+        output = hear(other + sample())
+        assert (len(results(output)), output.frames) == (len(VALUES), 1)
+        assert set(reasons(output)) <= {"layout", "noise", "illegal_character"}
+
+
 @pytest.mark.parametrize("noise", [b"\x00" * 50, b"\xff" * 50, b"\x03", b"ABC", b"\x05\x06\x15"])
 def test_noise_is_told_once_and_costs_nothing(noise: bytes) -> None:
     output = hear(noise + b"!" + sample())
