@@ -166,9 +166,79 @@ mode = "test"
     options=("dialect=french",),
 )
 
+
+def _udp(name: str, simulator: str, config: str, options: tuple[str, ...]) -> Station:
+    """A monitor that is asked by datagrams."""
+    table = f"""
+[[device]]
+{config}
+port = "udp:127.0.0.1:{{port}}"
+mode = "test"
+first_trial = "no_patient"
+"""
+    return Station(name, simulator, table, way="udp", options=options)
+
+
+INTELLIVUE = _udp(
+    "intellivue",
+    "philips_intellivue",
+    'name = "rea-lit5-scope"\nplace = "REA/lit-5"\ndriver = "philips_intellivue"\nprofile = "intellivue_lan"\n'
+    'options = {{ curves = ["4BB4"] }}',
+    ("transport=lan", "language=fr"),
+)
+DASH = _udp(
+    "dash",
+    "ge_dash",
+    'name = "rea-lit6-scope"\nplace = "REA/lit-6"\ndriver = "ge_dash"\nprofile = "dash_requested"\n'
+    "accept_sketch = true",
+    ("language=fr",),
+)
+
+
+def _analyzer(
+    name: str,
+    simulator: str,
+    driver: str,
+    profile: str,
+    options: tuple[str, ...],
+    way: str = "connect",
+    more: str = "",
+) -> Station:
+    """An analyzer on the network, or with a line on a serial port."""
+    ports = {"connect": "tcp-listen:127.0.0.1:{port}", "listen": "tcp:127.0.0.1:{port}", "pty": "serial:{port}"}
+    config = f"""
+[[device]]
+name = "labo-{name}"
+place = "LABO"
+driver = "{driver}"
+profile = "{profile}"
+port = "{ports[way]}"
+mode = "test"
+{more}"""
+    return Station(f"labo-{name}", simulator, config, way, (*options, "every_s=2"))
+
+
+def _astm(name: str, model: str) -> Station:
+    return _analyzer(name, "astm", "astm", model, (f"model={model}",))
+
+
+LABORATORY = (
+    _analyzer("xp300", "astm", "astm", "sysmex_xp", ("model=sysmex_xp",), "pty", 'line = "9600 8N1"\n'),
+    _astm("xn330", "sysmex_xn_l"),
+    _astm("pentra", "horiba_pentra"),
+    _astm("xpert", "genexpert"),
+    _astm("c111", "cobas_c111"),
+    _analyzer("bc5300", "hl7_lab", "hl7_lab", "mindray_bc", ("model=mindray_bc5300",)),
+    _analyzer("bc5800", "hl7_lab", "hl7_lab", "mindray_bc", ("model=mindray_bc5800",), "listen"),
+    _analyzer("micros", "horiba_abx", "horiba_abx", "micros_60", (), "pty", 'line = "9600 8N1"\n'),
+    _analyzer("vidas", "biomerieux_bci", "biomerieux_bci", "vidas", (), "pty", 'line = "9600 8N1"\n'),
+    _analyzer("kx21", "sysmex_kx", "sysmex_kx", "kx_21", (), "pty", 'line = "9600 8N1"\naccept_sketch = true\n'),
+)
+
 EVERYTHING = "one-of-each"
 GROUPS: dict[str, tuple[Station, ...]] = {
     EVERYTHING: (EVITA_4, ANALYZER, GENSET),
+    "laboratory": LABORATORY,
     "monitors": (
         MASIMO,
         NONIN,
@@ -179,6 +249,8 @@ GROUPS: dict[str, tuple[Station, ...]] = {
         CENTRAL,
         _sketch("capnostream", "capnostream", "capnostream_20", "115200 8N1"),
         _sketch("bis", "bis_vista", "bis_vista", "57600 8N1"),
+        INTELLIVUE,
+        DASH,
     ),
     "ventilators": (EVITA_4, SAVINA, PB_840, SERVO_I, SERVO_U, PUMPS, *SKETCHES),
 }
