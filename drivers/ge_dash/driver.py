@@ -31,6 +31,8 @@ REQUEST = "parameters request (202.96)"
 """The rule of the allow-list whose octets are sent; a profile without it only listens."""
 PERIODS_S = (5.0, 10.0, 30.0, 60.0)
 """From one request to the next: the public client's, and longer while nothing comes."""
+ALONE_S = 300.0
+"""Where two have spoken, one is read again when it was the only one for so long."""
 _HALF = 0x8000
 _NEVER = float("-inf")
 
@@ -48,7 +50,7 @@ class GeDashDriver(Conversation):
         self._alarms = Alarms(profile, self._mds)
         self._request = next((bytes.fromhex(rule.hex) for rule in profile.allowed if rule.name == REQUEST), b"")
         self._asked_at, self._ask_at, self._unanswered = _NEVER, _NEVER, 0
-        self._address, self._is_crowded = b"", False
+        self._address, self._is_crowded, self._changed_at = b"", False, _NEVER
         self._sequence, self._is_in_order = -1, False
         self._has_values = False
 
@@ -82,9 +84,16 @@ class GeDashDriver(Conversation):
             self._take(seen)
 
     def _is_ours(self, address: bytes) -> bool:
-        """Whether all speak for one bed; where two do, nobody knows which was meant, until the port is reopened."""
-        if self._address in (b"", address) and not self._is_crowded:
-            self._address = address
+        """Whether all speak for one bed; where two do, nobody knows which was meant, until one is long alone.
+
+        A port of datagrams is never reopened: one that strayed here must not end the watch over a bed for ever.
+        """
+        is_new, self._address = self._address not in (b"", address), address
+        if is_new:
+            self._changed_at = self._now
+        elif self._now >= self._changed_at + ALONE_S:
+            self._is_crowded = False
+        if not is_new and not self._is_crowded:
             return True
         self._fault(Fault("wrong_device", rejected=True))
         if not self._is_crowded:

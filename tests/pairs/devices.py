@@ -11,7 +11,8 @@ CIE = ALL_OF_SERVO | {"curves": ("100", "113"), "interval_us": 20_000}
 SCI = ALL_OF_SERVO | {"curves": ("000", "001"), "interval_us": 10_000}
 
 
-INTELLIVUE = {"curves": ("4BB4", "0102", "4A14")}
+RS232, LAN = ({"transport": transport, "linked": "always"} for transport in ("rs232", "lan"))
+FRENCH = {"language": "fr"}
 
 
 def _device(driver: str, profile: str, options: dict[str, str], asks: dict[str, Any]) -> Device:
@@ -47,11 +48,17 @@ MONITORS = (
     Device("mindray_pds", ("mindray_pds/monitor",), {"language": "fr"}),
     Device("ge_dri", ("ge_dri/carescape", "ge_dri/b_series", "ge_dri/s5"), {"model": "carescape", "language": "fr"}),
     Device("hl7_monitor", ("hl7_monitor/generic", "hl7_monitor/mdc")),
-    _device("philips_intellivue", "intellivue", {"transport": "rs232", "language": "fr", "linked": "always"}, INTELLIVUE),
-    _device("philips_intellivue", "intellivue_lan", {"transport": "lan", "language": "fr", "linked": "always"}, INTELLIVUE),
+    _device("philips_intellivue", "intellivue", RS232 | FRENCH, {}),
+    _device("philips_intellivue", "intellivue_lan", LAN | FRENCH, {}),
     Device("ge_dash", ("ge_dash/dash_requested", "ge_dash/dash")),
 )
 """Texts of alarms in French where a monitor has them."""
+WITH_CURVES = (
+    _device("philips_intellivue", "intellivue", RS232, {"curves": ("4BB4", "0102", "4A14")}),
+    _device("philips_intellivue", "intellivue_lan", LAN, {"curves": ("4BB4", "0102", "4A14")}),
+    _device("ge_dri", "carescape", {"model": "carescape"}, {"curves": ("ECG1", "INVP1", "CO2")}),
+    _device("nonin", "df2", {"format": "df2"}, {"curves": ("PLETH",)}),
+)
 PUSHING = Device("mindray_pds", ("mindray_pds/push",), {"role": "client"}, {"bed": "192.168.8.188"})
 """It is believed only where the configuration names its bed, so it has a day of its own, and no confusions."""
 _NONIN = {"SPO2": "SPO2", "SpO2": "SPO2", "HR": "HR", "SpO2-D": "SPO2-D", "HR-D": "HR-D", "PR": "HR"}

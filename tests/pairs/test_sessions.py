@@ -13,10 +13,10 @@ import pytest
 
 from drivers import catalog
 from drivers.contract import NOISE
-from drivers.observation import Alert, Enumeration, Numeric
+from drivers.observation import Alert, Enumeration, Numeric, Waveform
 from drivers.observation import Device as Mds
 from simulators.devices.datagrams import STREAM_FAULTS
-from tests.pairs.devices import MONITORS, OXIMETERS, PUSHING, SAME_WORDS, SKETCHES, VENTILATORS
+from tests.pairs.devices import MONITORS, OXIMETERS, PUSHING, SAME_WORDS, SKETCHES, VENTILATORS, WITH_CURVES
 from tests.pairs.pairing import Device, Talk
 from tests.pairs.said import Word, number, words
 
@@ -34,7 +34,7 @@ AGREEING = {"contec_cms50"}
 def struck(talk: Talk) -> frozenset[str]:
     """All faults; without a checksum a flipped bit inside a digit is a digit, and nobody can see it."""
     unseen = () if talk.profile.protocol.checksum or talk.profile.driver in AGREEING else ("flipped_bit",)
-    elsewhere = STREAM_FAULTS if talk.simulator.is_datagram else {"swapped"}
+    elsewhere = STREAM_FAULTS | {"aborted_frame"} if talk.simulator.is_datagram else {"swapped"}
     return frozenset(talk.simulator.FAULTS) - {*unseen, *elsewhere}
 
 
@@ -68,7 +68,16 @@ def test_two_hours_with_every_fault(device: Device) -> None:
     wrong = {(one.mds, one.vendor.code, one.vendor.text.strip()) for one in believed if one.vendor} - said
     assert wrong == set()
     holds(talk, faults, TWO_HOURS_S)
+    assert all(talk.simulator.injected[fault] for fault in struck(talk)), talk.simulator.injected
     assert len(believed) > TWO_HOURS_S / 2, "in the calm it is believed again"
+
+
+@pytest.mark.parametrize("device", WITH_CURVES, ids=str)
+def test_two_hours_of_curves_with_every_fault(device: Device) -> None:
+    talk, _said, faults = session(device, TWO_HOURS_S)
+    curves = [one for one in talk.valid() if isinstance(one, Waveform)]
+    assert len(curves) > TWO_HOURS_S / 4, "in the calm they are believed again"
+    holds(talk, faults, TWO_HOURS_S)
 
 
 @pytest.mark.parametrize("device", [*SKETCHES, *OXIMETERS, *MONITORS, PUSHING], ids=str)
@@ -81,13 +90,13 @@ def test_a_day_with_every_fault(device: Device) -> None:
     told = {(names[one.vendor.code], spoken(talk.profile.driver, one)) for one in believed if one.vendor}
     assert told - numbers == set()
     holds(talk, faults, DAY_S)
+    assert all(talk.simulator.injected[fault] for fault in struck(talk)), talk.simulator.injected
     assert len(believed) > DAY_S / 87 or not names, "in the calm it is believed again"
 
 
 def holds(talk: Talk, faults: int, until_s: float) -> None:
     """What every session must hold."""
     simulator = talk.simulator
-    assert all(simulator.injected[fault] for fault in struck(talk)), simulator.injected
     assert talk.rejected + talk.faults[NOISE] > faults / 40, "damaged frames are refused"
     assert simulator.illegal == []
     assert talk.unsent["not_allowed"] == talk.unsent["too_often"] == 0
