@@ -1,7 +1,8 @@
-"""What laboratory results have in common, by whatever protocol they come: numbers, content identity, what is known.
+"""What laboratory results have in common, by whatever protocol they come: numbers, words, identity, what is known.
 
-Missing is not 0 and not normal: whatever is not plainly one number has no value, and a reason. A result is known by
-its content, so that a session that is sent again makes no second one and a changed result makes a new version.
+Missing is not 0 and not normal, and said in words is not missing: what is not plainly one number has no value, and is
+an answer where the profile says so, else it has a reason. A result is known by its content, so that a session that is
+sent again makes no second one and a changed result makes a new version.
 """
 
 import re
@@ -25,6 +26,13 @@ NUMBERS_ENTRIES = 1024
 NUMBERS_LENGTH = 24
 """A longer value field is read anew each time, so that the memory is bounded too."""
 IDENTITY_BYTES = 16
+ANSWER_LENGTH = 256
+"""A longer text is a comment; a GeneXpert's words have 256 characters at most (Cepheid 301-2002)."""
+PATTERN_LENGTH = 200
+UNKNOWN_ANSWER = "unknown_answer"
+"""Reason: a word where the result stands, which nobody has named."""
+Absence = Literal["not_measured", "no_result", "invalid", "masked"]
+"""What a word in the place of a result may mean, where it means that there is none."""
 
 _DUPLICATE = Fault("duplicate_result")
 _DIGITS = r"[0-9]{1,20}(?:%s[0-9]{1,20})?"
@@ -41,15 +49,26 @@ _WORDS = {
     "INVALID": "invalid",
     "ERROR": "invalid",
 }
+_NO_ANSWER = re.compile(r"(INVALID|ERROR|NO RESULT)\b.*", re.IGNORECASE | re.DOTALL | re.ASCII)
+"""Words that begin so are no answer, whatever follows."""
+_UNSAID = ("", "not_measured", "not_numeric")
+"""Reasons of a word beside which a number may stand."""
 _LOINC = re.compile(r"([0-9]{1,7})-([0-9])")
 
 
 class Number(Struct, frozen=True):
-    """What a value field holds: a number and its comparator, or None and the reason."""
+    """What a value field holds: a number and its comparator, an answer in words, both, or neither and the reason."""
 
     value: Decimal | None
     comparator: Comparator
     reason: str
+    """Why there is nothing; beside a value or an answer: why it is doubted."""
+    answer: str = ""
+
+    @property
+    def is_absent(self) -> bool:
+        """Neither number nor answer."""
+        return self.value is None and not self.answer
 
 
 def read_number(text: str, *, decimal_comma: bool = False) -> Number:
@@ -64,6 +83,52 @@ def read_number(text: str, *, decimal_comma: bool = False) -> Number:
     if _DASHES.fullmatch(bare):
         return Number(None, "", "not_measured")
     return Number(None, "", _WORDS.get(bare.upper(), "not_numeric"))
+
+
+class Answers:
+    """Which words of one device are results: those that its profile knows; others in their place are doubted.
+
+    `any_word`: no patterns are given, and the document or the field's own type says that each word is one.
+
+    Nobody guesses what a damaged word was. Signs that cannot be read, and a bracket that is alone (a line of 7 bits
+    makes `NC)gatif` of `Négatif`: C3 A9 becomes 43 29), are doubted; what became another letter is not seen.
+    """
+
+    def __init__(self, patterns: Iterable[str], *, any_word: bool = False) -> None:
+        self._patterns = tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
+        self._any_word = any_word and not self._patterns
+
+    def read(self, text: str, number: Number) -> Number:
+        """What `text` says, which was read as `number`: an answer, if it is no number and not a word for nothing."""
+        bare = text.strip()
+        if number.reason != "not_numeric" or len(bare) > ANSWER_LENGTH or not (self._patterns or self._any_word):
+            return number
+        nothing = _NO_ANSWER.fullmatch(bare)
+        if nothing:
+            return Number(None, "", _WORDS[nothing[1].upper()])
+        is_whole = bare.isprintable() and "\ufffd" not in bare
+        if is_whole and any(pattern.fullmatch(bare) for pattern in self._patterns):
+            return Number(None, "", "", bare)
+        if not bare[:1].isalpha():  # nor is `1,5`, `>` or `5 mg` a word
+            return number
+        is_plain = self._any_word and is_whole and bare.count("(") == bare.count(")")
+        return Number(None, "", "" if is_plain else UNKNOWN_ANSWER, bare)
+
+    def read_beside(self, word: str, said: Number, figure: Number | None) -> Number:
+        """A word, read as `said`, and the number in a place of its own; None where nothing stands there.
+
+        The number counts unless the word says that there is none, and is doubted beside a word that nobody knows; a
+        word alone is never a number.
+        """
+        answer = self.read(word, said)
+        if answer.value is None and answer.reason not in (*_UNSAID, UNKNOWN_ANSWER):
+            return answer
+        if figure is None:
+            return Number(None, "", "not_numeric") if answer.value is not None else answer
+        if figure.value is None:
+            return Number(None, "", figure.reason, answer.answer)
+        is_plain = bool(answer.answer and not answer.reason) or answer.reason == "not_measured"
+        return Number(figure.value, figure.comparator, "" if is_plain else UNKNOWN_ANSWER, answer.answer)
 
 
 class Numbers:
@@ -92,16 +157,16 @@ class Numbers:
 def judge(
     number: Number, flags: Iterable[str] = (), plain: Container[str] = (), *, has_unit: bool = True
 ) -> tuple[Validity, str]:
-    """Validity and reason of a number and its flags: `*` makes it doubtful, and so does one that is not `plain`."""
-    if number.value is None:
+    """Validity and reason of a number or answer and its flags: `*` makes it doubtful, as one that is not `plain`."""
+    if number.is_absent:
         return "not_available", number.reason
-    if not has_unit:
+    if not has_unit and number.value is not None:
         return "not_available", "unit_unknown"
     if any("*" in flag for flag in flags):
         return "questionable", "unreliable"
     if any(flag not in plain for flag in flags):
         return "questionable", "unknown_flag"
-    return "valid", ""
+    return ("questionable", number.reason) if number.reason else ("valid", "")
 
 
 def status_untold(validity: Validity, reason: str) -> Status:
@@ -158,7 +223,8 @@ class Step:
     stands in the place of that reply, and nothing after it is said.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Callable[[Fault | None], bytes] | None = None) -> None:
+        self._answer = answer
         self.replies = bytearray()
         self.faults: list[Fault] = []
         self.frames = 0
@@ -167,6 +233,13 @@ class Step:
         """How many bytes of reply stood before the first observation."""
         self._device: Device | None = None
         self._known = KnownResults()
+
+    def settle(self, fault: Fault | None) -> None:
+        """A text was taken, or something is wrong: it is counted, and answered by a driver that answers."""
+        if fault is not None:
+            self.faults.append(fault)
+        if self._answer is not None:
+            self.replies += self._answer(fault)
 
     def identify(self, identity: dict[str, str]) -> None:
         """The device is there: given out once, and when it says something else of itself."""
@@ -208,7 +281,18 @@ class Step:
         return output
 
 
-def refuse_no_loinc(codes: Mapping[str, str]) -> None:
+def require_patterns(patterns: Iterable[str]) -> None:
+    """Raise `ValueError` for what is no regular expression; msgspec passes it on with the path of the option."""
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"answers: {pattern!r} is no pattern ({error}): 1+ is written 1\\+") from error
+        if not pattern.strip() or len(pattern) > PATTERN_LENGTH:
+            raise ValueError(f"answers: {pattern!r}: write each word apart, with 1 to {PATTERN_LENGTH} characters")
+
+
+def require_loinc(codes: Mapping[str, str]) -> None:
     """Raise `ValueError` for what cannot be a LOINC code; msgspec passes it on with the path of the option."""
     for name, code in codes.items():
         if not is_loinc(code):

@@ -6,7 +6,7 @@
           class rack  cup type sample  specimen  block  test, value, marks               XOR from class through ETX
 
 Olympus AU2700/AU5400 Online Specifications, section 2.3 "Text format"; AU400/AU640 Online Specifications. frames.py
-finds and verifies, results.py reads by the layout of options.py.
+verifies, results.py reads by the layout of options.py.
 
 In class B the results stand in the Output whose `send` holds the ACK of their block; if they cannot be committed,
 `refusal` says NAK, the driver is thrown away, and the analyzer sends the block again. In class A nothing is sent, and
@@ -15,16 +15,14 @@ a request for tests (`R `) is never answered with one.
 
 from typing import ClassVar
 
-from drivers.beckman_au.frames import Framer, Text
+from drivers.beckman_au.frames import ENDS, MAX_BODY_BYTES, Text
 from drivers.beckman_au.options import Options as BeckmanAuOptions
 from drivers.beckman_au.results import CONTROLS, RESULTS, read_results
-from drivers.contract import NOISE, Fault, Output
-from drivers.observation import AnyObservation, Device
+from drivers.contract import Fault, Output
+from drivers.framing.stx import Framer, answer
 from drivers.profile import Profile
+from drivers.results import Step
 
-ACK, NAK = b"\x06", b"\x15"
-_UNANSWERED = (NOISE, "truncated")
-"""After these the analyzer is still sending, or never was: it waits for no answer."""
 _SILENT = ("DB", "DE", "RB", "RE")
 """Beginnings and ends: nothing is in them."""
 _REASONS = {"R ": "host_query", "RH": "host_query", "DR": "blank_not_read", "DA": "calibration_not_read"}
@@ -39,11 +37,9 @@ class BeckmanAuDriver:
 
     def __init__(self, _profile: Profile, options: BeckmanAuOptions) -> None:
         self._options = options
-        self._ack, self._nak = (ACK, NAK) if options.protocol_class == "B" else (b"", b"")
-        self._framer = Framer(has_check=options.bcc)
-        self._has_told = False
+        self._step = Step(answer if options.protocol_class == "B" else None)
+        self._framer = Framer(MAX_BODY_BYTES, self._take, self._step.settle, ends=ENDS, has_check=options.bcc)
         self._last: Text | None = None
-        self._found: list[AnyObservation] = []
 
     def start(self, now: float) -> Output:
         """What was half received is forgotten."""
@@ -52,21 +48,8 @@ class BeckmanAuDriver:
 
     def receive(self, data: bytes, now: float) -> Output:
         """Bytes as they came, in any split of the stream."""
-        send, refusal, frames = b"", b"", 0
-        faults: list[Fault] = []
-        for item in self._framer.feed(data):
-            before = len(self._found)
-            fault = item if isinstance(item, Fault) else self._take(item)
-            if fault is not None:
-                faults.append(fault)
-            if self._ack and before == 0 < len(self._found):
-                refusal = send + NAK
-            if fault is None or fault.reason not in _UNANSWERED:
-                frames += isinstance(item, Text)
-                is_refused = isinstance(item, Fault) or (fault is not None and fault.reason == "layout")
-                send += self._nak if is_refused else self._ack
-        found, self._found = tuple(self._found), []
-        return Output(send=send, observations=found, faults=tuple(faults), frames=frames, refusal=refusal)
+        self._framer.feed(data)
+        return self._step.output()
 
     def wake(self, now: float) -> Output:
         """Nothing is ever due."""
@@ -76,8 +59,13 @@ class BeckmanAuDriver:
         """Nothing is said; half a frame is none."""
         return self.start(now)
 
-    def _take(self, text: Text) -> Fault | None:
-        """A verified text. The same text again is the same block, whose ACK was lost: there is no time in it."""
+    def _take(self, body: bytes) -> Fault | None:
+        """The same text again is the same block, whose ACK was lost: there is no time in it."""
+        has_check = self._options.bcc
+        text = Text.from_bytes(body[:-1], body[-1]) if has_check else Text.from_bytes(body, None)
+        if isinstance(text, Fault):
+            return text
+        self._step.frames += 1
         is_repeat, self._last = text == self._last, text
         if text.kind in _SILENT:
             return None
@@ -89,8 +77,7 @@ class BeckmanAuDriver:
         if isinstance(results, Fault):
             self._last = None
             return results
-        if not self._has_told:
-            self._has_told = True
-            self._found.append(Device(connection="connected", validity="valid"))
-        self._found += results
+        self._step.identify({})
+        for result in results:
+            self._step.observe(result)
         return None

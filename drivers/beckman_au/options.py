@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from drivers.results import is_loinc
+from drivers.results import require_loinc
 
 Place = Annotated[int, Meta(ge=0, le=1000)]
 Count = Annotated[int, Meta(ge=1, le=100)]
@@ -68,6 +68,4 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Refuse a LOINC code that cannot be one. Raises `ValueError`, which msgspec passes on with the path."""
-        for name, code in self.loinc.items():
-            if not is_loinc(code):
-                raise ValueError(f"{code!r}, the LOINC code for {name!r}, has a wrong form or check digit")
+        require_loinc(self.loinc)

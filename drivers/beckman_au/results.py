@@ -10,8 +10,8 @@ from typing import Literal
 from drivers.beckman_au.frames import Text
 from drivers.beckman_au.options import Layout, Options, Span
 from drivers.contract import Fault
-from drivers.observation import Result, Validity, Vendor
-from drivers.results import Number, content_identity, read_number
+from drivers.observation import Result, Vendor
+from drivers.results import content_identity, judge, read_number, status_untold
 
 RESULTS, CONTROLS = ("D ", "DH", "d ", "dH"), ("DQ",)
 _CODE = re.compile(r"[0-9A-Za-z]+")
@@ -62,7 +62,7 @@ def _observe(
     told = _cut(test, layout.value)
     marks = _marks(test, layout)
     number, unit = read_number(told), options.units.get(code, "")
-    validity, reason = _judge(number, marks, options, has_unit=bool(unit))
+    validity, reason = judge(number, marks, options.plain_marks, has_unit=bool(unit))
     sample = _cut(text.text, layout.sample).strip()
     return Result(
         vendor=Vendor(code, told),
@@ -75,7 +75,7 @@ def _observe(
         comparator=number.comparator,
         unit=unit,
         flags=marks,
-        status="questionable" if validity == "questionable" or reason == "masked" else "unknown",
+        status=status_untold(validity, reason),
         vendor_status=text.kind.strip(),
         comments=(f"sample {sample}",) if sample else (),
         purpose=purpose,
@@ -88,15 +88,3 @@ def _marks(test: str, layout: Layout) -> tuple[str, ...]:
     told = _cut(test, layout.marks)
     each = (told[at : at + layout.mark_width].strip() for at in range(0, len(told), layout.mark_width))
     return tuple(mark for mark in each if mark)
-
-
-def _judge(number: Number, marks: tuple[str, ...], options: Options, *, has_unit: bool) -> tuple[Validity, str]:
-    if number.value is None:
-        return "not_available", number.reason
-    if not has_unit:
-        return "not_available", "unit_unknown"
-    if any("*" in mark for mark in marks):
-        return "questionable", "unreliable"
-    if any(mark not in options.plain_marks for mark in marks):
-        return "questionable", "unknown_flag"
-    return "valid", ""

@@ -15,15 +15,12 @@ is ever sent: no patient and no order is downloaded.
 
 from typing import ClassVar
 
-from drivers.biomerieux_bci.link import NAK, Link
+from drivers.biomerieux_bci.link import Link
 from drivers.biomerieux_bci.options import Options as BciOptions
 from drivers.biomerieux_bci.results import Record, read_result
 from drivers.contract import Fault, Output
-from drivers.observation import AnyObservation, Device
 from drivers.profile import Profile
-from drivers.results import KnownResults
-
-_DUPLICATE = Fault("duplicate_result")
+from drivers.results import Step
 
 
 class BiomerieuxBciDriver:
@@ -35,12 +32,9 @@ class BiomerieuxBciDriver:
 
     def __init__(self, profile: Profile, options: BciOptions) -> None:
         self._profile, self._options = profile, options
-        self._link = Link(self._take)
-        self._known = KnownResults()
-        self._identity: dict[str, str] | None = None
-        self._found: list[AnyObservation] = []
-        self._promised_from = -1
-        """How many bytes of reply stood before the frame with this step's first observation; -1: there is none."""
+        self._step = Step()
+        self._link = Link(self._step, self._take)
+        self._serial = ""
 
     def start(self, now: float) -> Output:
         """What was half received is forgotten, what was given out is still known."""
@@ -65,39 +59,13 @@ class BiomerieuxBciDriver:
         """The text of a verified frame, from the link."""
         record = Record.from_text(text.decode(self._options.encoding, "replace"))
         if isinstance(record, Fault):
-            self._link.faults.append(record)
+            self._step.faults.append(record)
             return
         if record.flaw:
-            self._link.faults.append(Fault(record.flaw))
-        before = len(self._found)
-        self._identify(record.get("sn"))
-        result = read_result(record, self._profile, self._options)
-        if self._known.is_repeat(result):
-            self._link.faults.append(_DUPLICATE)
-        else:
-            self._found.append(result)
-        if self._promised_from < 0 and len(self._found) > before:
-            self._promised_from = len(self._link.replies)
-
-    def _identify(self, serial: str) -> None:
-        """Not every message tells the serial number."""
-        if self._identity is None or (serial and self._identity != {"serial": serial}):
-            self._identity = {"serial": serial} if serial else {}
-            self._found.append(Device(connection="connected", validity="valid", identity=self._identity))
+            self._step.faults.append(Fault(record.flaw))
+        self._serial = record.get("sn") or self._serial  # not every message tells it
+        self._step.identify({"serial": self._serial} if self._serial else {})
+        self._step.publish([read_result(record, self._profile, self._options)])
 
     def _output(self) -> Output:
-        link = self._link
-        send = bytes(link.replies)
-        output = Output(
-            send=send,
-            observations=tuple(self._found),
-            faults=tuple(link.faults),
-            wake_at=link.deadline,
-            frames=link.frames,
-            refusal=send[: self._promised_from] + NAK if self._promised_from >= 0 else b"",
-        )
-        link.replies.clear()
-        link.faults.clear()
-        link.frames = 0
-        self._found, self._promised_from = [], -1
-        return output
+        return self._step.output(self._link.deadline)

@@ -13,7 +13,7 @@ from drivers.biomerieux_bci.options import Options
 from drivers.contract import Fault
 from drivers.observation import Result, Validity, Vendor
 from drivers.profile import Profile
-from drivers.results import Number, content_identity, read_number
+from drivers.results import Number, content_identity, read_number, status_untold
 
 RESULT = "mtrsl"
 _READ = frozenset(("ci", "rt", "rn", "tt", "td", "ql", "qn", "y3", "qd", "nc", "id", "sn"))
@@ -108,7 +108,7 @@ def read_result(record: Record, profile: Profile, options: Options) -> Result:
         unit=options.units.get(vendor_unit, ""),
         vendor_unit=vendor_unit,
         flags=(words,) if words else (),
-        status="questionable" if validity == "questionable" or number.reason == "masked" else "unknown",
+        status=status_untold(validity, reason),
         vendor_status=state,
         completed=_read_time(record, options.date_order),
         instrument=record.get("id"),

@@ -113,15 +113,26 @@ class Collector:
 
 
 class Framer:
-    """Bytes in any split; texts, each with its end and its check, and faults out. Holds one unfinished text at most."""
+    """Takes a stream apart in any split: texts, each with its end and its check. Holds one unfinished text at most.
+
+    `take` gets each text and says what is wrong with it; `settle` gets that, and what is wrong with the line: its
+    faults, and None for a text that was taken.
+    """
 
     def __init__(
-        self, limit: int, *, ends: bytes = b"\x03", has_check: bool = False, between: bytes = b"\r\n"
+        self,
+        limit: int,
+        take: Callable[[bytes], Fault | None],
+        settle: Callable[[Fault | None], None],
+        *,
+        ends: bytes = b"\x03",
+        has_check: bool = False,
+        between: bytes = b"\r\n",
     ) -> None:
-        self._marks = re.compile(rb"\x02+|[%s]" % ends)
+        self._take, self._settle = take, settle
         self._has_check = has_check
-        self._items: list[bytes | Fault] = []
-        self._text = Collector(limit, self._marks, self._items.append, between=between)
+        self._marks = re.compile(rb"\x02+|[%s]" % ends)
+        self._text = Collector(limit, self._marks, settle, between=between)
         self._end = b""
 
     def drop(self) -> None:
@@ -129,23 +140,20 @@ class Framer:
         self._text.reset()
         self._await(b"")
 
-    def feed(self, data: bytes) -> list[bytes | Fault]:
-        """What became whole with these bytes."""
+    def feed(self, data: bytes) -> None:
+        """More bytes."""
         text = self._text
         for mark in text.pieces(data):
-            if self._end or (text.is_open and mark[0] != STX and not self._has_check):
-                taken = text.take()
-                self._items.append(taken if isinstance(taken, Fault) else taken + self._end + mark)
-                self._await(b"")
-            elif mark[0] == STX:
+            if mark[0] == STX and not self._end:
                 text.begin()
-            elif text.is_open:
+            elif not text.is_open:
+                text.pass_over(mark)
+            elif self._has_check and not self._end:
                 self._await(mark)
             else:
-                text.pass_over(mark)
-        items = list(self._items)
-        self._items.clear()
-        return items
+                body, end = text.take(), self._end + mark
+                self._await(b"")
+                self._settle(body if isinstance(body, Fault) else self._take(body + end))
 
     def _await(self, end: bytes) -> None:
         """Behind an end the next byte is its check, whatever it is."""

@@ -7,20 +7,18 @@
             may be absent
 
 HORIBA ABX, output formats RAA024 and RAA031, section "ABX Format". Neither asks the host for an answer, so nothing is
-ever sent. frames.py finds frames and decides whether they are well formed, results.py reads them.
+ever sent. frames.py decides whether a message is well formed, results.py reads it.
 """
 
 from typing import ClassVar
 
 from drivers.contract import Fault, Output
-from drivers.horiba_abx.frames import VERSION, Framer, Message
+from drivers.framing.stx import Framer
+from drivers.horiba_abx.frames import BETWEEN, MAX_FRAME_BYTES, VERSION, Message
 from drivers.horiba_abx.options import Options as HoribaAbxOptions
 from drivers.horiba_abx.results import read_results
-from drivers.observation import AnyObservation, Device
 from drivers.profile import Profile
-from drivers.results import KnownResults
-
-_DUPLICATE = Fault("duplicate_result")
+from drivers.results import Step
 
 
 class HoribaAbxDriver:
@@ -32,12 +30,8 @@ class HoribaAbxDriver:
 
     def __init__(self, profile: Profile, options: HoribaAbxOptions) -> None:
         self._profile, self._options = profile, options
-        self._framer = Framer()
-        self._known = KnownResults()
-        self._identity: dict[str, str] | None = None
-        self._found: list[AnyObservation] = []
-        self._faults: list[Fault] = []
-        self._frames = 0
+        self._step = Step()
+        self._framer = Framer(MAX_FRAME_BYTES, self._take, self._step.settle, between=BETWEEN)
 
     def start(self, now: float) -> Output:
         """What was half received is forgotten, what was given out is still known."""
@@ -46,13 +40,8 @@ class HoribaAbxDriver:
 
     def receive(self, data: bytes, now: float) -> Output:
         """Bytes as they came, in any split of the stream."""
-        for item in self._framer.feed(data):
-            fault = item if isinstance(item, Fault) else self._take(item)
-            if fault is not None:
-                self._faults.append(fault)
-        output = Output(observations=tuple(self._found), faults=tuple(self._faults), frames=self._frames)
-        self._found, self._faults, self._frames = [], [], 0
-        return output
+        self._framer.feed(data)
+        return self._step.output()
 
     def wake(self, now: float) -> Output:
         """Nothing is ever due."""
@@ -62,22 +51,16 @@ class HoribaAbxDriver:
         """Nothing is said; half a frame is none."""
         return self.start(now)
 
-    def _take(self, message: Message) -> Fault | None:
+    def _take(self, text: bytes) -> Fault | None:
+        message = Message.from_bytes(text[:-1])
+        if isinstance(message, Fault):
+            return message
         results = read_results(message, self._profile, self._options)
         if isinstance(results, Fault):
-            self._frames += not results.rejected
+            self._step.frames += not results.rejected
             return results
-        self._frames += 1
-        self._identify(message.fields.get(VERSION, "").strip())
-        for result in results:
-            if self._known.is_repeat(result):
-                self._faults.append(_DUPLICATE)
-            else:
-                self._found.append(result)
+        self._step.frames += 1
+        software = message.fields.get(VERSION, "").strip()
+        self._step.identify({"software": software} if software else {})
+        self._step.publish(results)
         return None
-
-    def _identify(self, software: str) -> None:
-        identity = {"software": software} if software else {}
-        if identity != self._identity:
-            self._identity = identity
-            self._found.append(Device(connection="connected", validity="valid", identity=identity))

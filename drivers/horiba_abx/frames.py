@@ -11,15 +11,14 @@ from typing import Self
 
 from msgspec import Struct
 
-from drivers.contract import NOISE, Fault
+from drivers.contract import Fault
 
 MAX_FRAME_BYTES = 4096
 """Frames with all three curves that were seen in public have 771 bytes."""
 CURVES = "WXY"
 TYPE, VERSION, CHECKSUM, NAME = "\xff", "\xfe", "\xfd", "\xfb"
 
-_MARK = re.compile(rb"\x02+|\x03")
-_BETWEEN = re.compile(rb"[\x01\x04\r\n]*")
+BETWEEN = b"\x01\x04\r\n"
 """SOH before a frame and EOT after it are optional."""
 _COUNT = re.compile(rb"[0-9]{5}")
 _FIELD = re.compile(rb"([\x21-\x7e\x80-\xff]) ([\x20-\x7e]*)|([WXY])( [\x20-\xff]*)")
@@ -80,68 +79,3 @@ class Message(Struct, frozen=True):
     def kind(self) -> str:
         """`RESULT`, `RES-RR`, `QC-RES`, or another word; empty where the frame does not say."""
         return self.fields.get(TYPE, "").strip()
-
-
-Item = Message | Fault
-
-
-class Framer:
-    """Bytes in any split; messages and faults out. Holds one unfinished frame at most."""
-
-    def __init__(self) -> None:
-        self._is_noise = False
-        self._close()
-
-    def _close(self) -> None:
-        self._body = bytearray()
-        self._is_open = self._is_too_long = False
-
-    def drop(self) -> None:
-        """Forget what was half received."""
-        self._close()
-        self._is_noise = False
-
-    def feed(self, data: bytes) -> list[Item]:
-        """What became whole with these bytes."""
-        items: list[Item] = []
-        at = 0
-        while at < len(data):
-            found = _MARK.search(data, at)
-            stop = found.start() if found else len(data)
-            if self._is_open:
-                self._keep(data[at:stop])
-            elif stop > at:
-                self._pass_over(data, at, stop, items)
-            if found is None:
-                break
-            self._mark(found[0][0], items)
-            at = found.end()
-        return items
-
-    def _keep(self, piece: bytes) -> None:
-        if len(self._body) + len(piece) > MAX_FRAME_BYTES:
-            self._is_too_long = True
-            self._body.clear()
-        if not self._is_too_long:
-            self._body += piece
-
-    def _pass_over(self, data: bytes, at: int, stop: int, items: list[Item]) -> None:
-        """What belongs to no frame is told once, up to the next STX."""
-        between = _BETWEEN.match(data, at, stop)
-        if not self._is_noise and (between is None or between.end() < stop):
-            self._is_noise = True
-            items.append(Fault(NOISE))
-
-    def _mark(self, mark: int, items: list[Item]) -> None:
-        if mark == 0x02:
-            if self._is_open and (self._body or self._is_too_long):
-                items.append(Fault("truncated", rejected=True))
-            self._close()
-            self._is_open, self._is_noise = True, False
-        elif self._is_open:
-            too_long = Fault("length", rejected=True)
-            items.append(too_long if self._is_too_long else Message.from_bytes(bytes(self._body)))
-            self._close()
-        elif not self._is_noise:
-            self._is_noise = True
-            items.append(Fault(NOISE))

@@ -15,14 +15,11 @@ NAK is sent, and without handshake nothing at all.
 from typing import ClassVar
 
 from drivers.contract import Fault, Output
-from drivers.mindray_bc_serial.link import NAK, Link
+from drivers.mindray_bc_serial.link import Link
 from drivers.mindray_bc_serial.options import Options as MindrayBcOptions
-from drivers.mindray_bc_serial.results import Reader
-from drivers.observation import AnyObservation, Device
+from drivers.mindray_bc_serial.results import Reader, is_control_like
 from drivers.profile import Profile
-from drivers.results import KnownResults
-
-_DUPLICATE = Fault("duplicate_result")
+from drivers.results import Step
 
 
 class MindrayBcSerialDriver:
@@ -34,12 +31,8 @@ class MindrayBcSerialDriver:
 
     def __init__(self, profile: Profile, options: MindrayBcOptions) -> None:
         self._reader = Reader(profile, options)
-        self._link = Link(self._take)
-        self._known = KnownResults()
-        self._identity: dict[str, str] | None = None
-        self._found: list[AnyObservation] = []
-        self._promised_from = -1
-        """How many bytes of reply stood before the frame with this step's first observation; -1: there is none."""
+        self._step = Step()
+        self._link = Link(self._step, self._take)
 
     def start(self, now: float) -> Output:
         """What was half received is forgotten, what was given out is still known."""
@@ -60,39 +53,15 @@ class MindrayBcSerialDriver:
         """Say nothing: a body that is not acknowledged is sent again."""
         return self.start(now)
 
-    def _take(self, body: bytes) -> Fault | None:
-        """A body, from the link."""
+    def _take(self, body: bytes, is_again: bool) -> Fault | None:
+        """A body, from the link; what it returns says why nothing of it is read."""
         sample = self._reader.parse(body)
         if isinstance(sample, Fault):
-            return sample
-        before = len(self._found)
-        identity = {"version": sample.version}
-        if identity != self._identity:
-            self._identity = identity
-            self._found.append(Device(connection="connected", validity="valid", identity=identity))
-        for result in self._reader.results(sample):
-            if self._known.is_repeat(result):
-                self._link.faults.append(_DUPLICATE)
-            else:
-                self._found.append(result)
-        if self._promised_from < 0 and len(self._found) > before:
-            self._promised_from = len(self._link.replies)
+            # What comes again to the letter was not damaged.
+            return Fault("control_not_read", chr(body[0])) if is_again and is_control_like(body) else sample
+        self._step.identify({"version": sample.version})
+        self._step.publish(self._reader.results(sample))
         return None
 
     def _output(self) -> Output:
-        link = self._link
-        send = bytes(link.replies)
-        promised = 0 <= self._promised_from < len(send)
-        output = Output(
-            send=send,
-            observations=tuple(self._found),
-            faults=tuple(link.faults),
-            wake_at=link.deadline,
-            frames=link.frames,
-            refusal=send[: self._promised_from] + NAK if promised else b"",
-        )
-        link.replies.clear()
-        link.faults.clear()
-        link.frames = 0
-        self._found, self._promised_from = [], -1
-        return output
+        return self._step.output(self._link.deadline)

@@ -22,7 +22,7 @@ from drivers.contract import Fault
 from drivers.mindray_bc_serial.options import Options
 from drivers.observation import Result, Validity, Vendor
 from drivers.profile import Metric, Profile
-from drivers.results import content_identity
+from drivers.results import content_identity, judge, read_number, status_untold
 
 SAMPLE, CONTROLS = b"A", (b"B", b"C")
 """`C` is one bit from `A`: a body that is laid out as a sample is a damaged sample, not a control."""
@@ -81,7 +81,7 @@ class Reader:
 
     def parse(self, body: bytes) -> Sample | Fault:
         """A body; a fault says why nothing of it is read."""
-        if len(body) > 1 and body[:1] in CONTROLS:
+        if is_control_like(body):
             is_sample = isinstance(self.parse(SAMPLE + body[1:]), Sample)
             return Fault("layout", rejected=True) if is_sample else Fault("control_not_read", chr(body[0]))
         header = _HEADER.match(body)
@@ -108,45 +108,48 @@ class Reader:
     def results(self, sample: Sample) -> Iterator[Result]:
         """All parameters of a sample."""
         met: set[str] = set()
-        read = [self._read(metric, text) for metric, text in zip(self._profile.metric, sample.values, strict=True)]
-        known = {
-            m.code: value for m, (value, *_) in zip(self._profile.metric, read, strict=True) if value is not None
-        }
-        doubt = "" if _is_consistent(known) else "inconsistent"
-        for metric, text, (value, validity, reason) in zip(self._profile.metric, sample.values, read, strict=True):
-            is_doubted = bool(doubt) and validity == "valid"
-            content = "\r".join((sample.specimen, metric.code, sample.when, text))
+        columns = self._profile.metric
+        read = [self._read(metric, text) for metric, text in zip(columns, sample.values, strict=True)]
+        known = {m.code: value for m, (value, *_) in zip(columns, read, strict=True) if value is not None}
+        if not _is_consistent(known):
+            read = [(one[0], "questionable", "inconsistent") if one[1] == "valid" else one for one in read]
+        for metric, text, (value, validity, reason) in zip(columns, sample.values, read, strict=True):
             yield Result(
                 metric=metric.mdc,
                 code=metric.mdc_code,
                 vendor=Vendor(metric.code, text),
-                validity="questionable" if is_doubted else validity,
-                reason=doubt if is_doubted else reason,
+                validity=validity,
+                reason=reason,
                 device_time=sample.when,
                 specimen=sample.specimen,
                 test=metric.code,
                 value=value,
                 text=text,
                 unit=metric.unit,
-                status="questionable" if is_doubted or reason == "masked" else "unknown",
+                status=status_untold(validity, reason),
                 completed="" if _DOUBTED in sample.when else sample.when,
                 comments=(f"mode {sample.mode}",),
                 loinc=self._options.loinc.get(metric.code, ""),
-                identity=content_identity(content, met),
+                identity=content_identity("\r".join((sample.specimen, metric.code, sample.when, text)), met),
             )
 
     def _read(self, metric: Metric, text: str) -> tuple[Decimal | None, Validity, str]:
-        if _DOUBTED in text:
-            return None, "not_available", "masked"
-        if not metric.unit:
-            return None, "not_available", "unit_unknown"
+        number = read_number(text)
+        validity, reason = judge(number, has_unit=bool(metric.unit))
+        if number.value is None or reason:
+            return None, validity, reason
         if "." in text:
-            return Decimal(text), "valid", ""
+            return number.value, "valid", ""
         column = Column.of(metric)
         decimals = self._options.rbc_decimals if column.is_open else column.decimals
         if column.is_open and not decimals:
             return None, "not_available", "scale_unknown"
-        return Decimal(text).scaleb(-decimals), "valid", ""
+        return number.value.scaleb(-decimals), "valid", ""
+
+
+def is_control_like(body: bytes) -> bool:
+    """Whether it has the letter of a control."""
+    return len(body) > 1 and body[:1] in CONTROLS
 
 
 def _is_consistent(values: Mapping[str, Decimal]) -> bool:

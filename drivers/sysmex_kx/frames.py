@@ -12,13 +12,11 @@ from typing import Self
 
 from msgspec import Struct
 
-from drivers.contract import NOISE, Fault
+from drivers.contract import Fault
 
 MAX_BODY_BYTES = 512
 """Ours: a sample has 119 or 129 characters, a control about 100."""
 
-_MARK = re.compile(rb"\x02+|\x03")
-_BETWEEN = re.compile(rb"[\r\n]*")
 _CELL = rb"(?:[0-9]{4}|\*[0-9]{3}| {4})[0-9]"
 _LAYOUTS = {
     "kx_21": re.compile(rb"D1U([0-9]{6})([ -~])([ -~]{12})[ -~]{6}([ -~])((?:%s){18})" % _CELL),
@@ -69,61 +67,3 @@ class Sample(Struct, frozen=True):
     def to_bytes(self) -> bytes:
         """The frame as it is sent."""
         return b"\x02" + self.body.encode("ascii") + b"\x03"
-
-
-class Framer:
-    """Bytes in any split; bodies and faults out. Holds one unfinished frame at most."""
-
-    def __init__(self) -> None:
-        self.drop()
-
-    def drop(self) -> None:
-        """Forget what was half received."""
-        self._close()
-        self._is_noise = False
-
-    def _close(self) -> None:
-        self._body = bytearray()
-        self._is_open = self._is_too_long = False
-
-    def feed(self, data: bytes) -> list[bytes | Fault]:
-        """What became whole with these bytes."""
-        items: list[bytes | Fault] = []
-        at = 0
-        while at < len(data):
-            found = _MARK.search(data, at)
-            stop = found.start() if found else len(data)
-            if self._is_open:
-                self._keep(data[at:stop])
-            elif stop > at:
-                between = _BETWEEN.match(data, at, stop)
-                self._hear_noise(items, is_noise=between is None or between.end() < stop)
-            if found is None:
-                break
-            self._mark(found[0][0], items)
-            at = found.end()
-        return items
-
-    def _keep(self, piece: bytes) -> None:
-        if len(self._body) + len(piece) > MAX_BODY_BYTES:
-            self._is_too_long = True
-            self._body.clear()
-        elif not self._is_too_long:
-            self._body += piece
-
-    def _hear_noise(self, items: list[bytes | Fault], *, is_noise: bool) -> None:
-        if is_noise and not self._is_noise:
-            self._is_noise = True
-            items.append(Fault(NOISE))
-
-    def _mark(self, mark: int, items: list[bytes | Fault]) -> None:
-        if mark == 0x02:
-            if self._is_open and (self._body or self._is_too_long):
-                items.append(Fault("truncated", rejected=True))
-            self._close()
-            self._is_open, self._is_noise = True, False
-        elif self._is_open:
-            items.append(Fault("length", rejected=True) if self._is_too_long else bytes(self._body))
-            self._close()
-        else:
-            self._hear_noise(items, is_noise=True)

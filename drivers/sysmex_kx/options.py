@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from drivers.results import is_loinc
+from drivers.results import require_loinc
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,6 +21,4 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Refuse a LOINC code that cannot be one. Raises `ValueError`, which msgspec passes on with the path."""
-        for name, code in self.loinc.items():
-            if not is_loinc(code):
-                raise ValueError(f"{code!r}, the LOINC code for {name!r}, has a wrong form or check digit")
+        require_loinc(self.loinc)

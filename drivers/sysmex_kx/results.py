@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from drivers.observation import Result, Validity, Vendor
 from drivers.profile import Metric, Profile
-from drivers.results import content_identity
+from drivers.results import content_identity, judge, read_number, status_untold
 from drivers.sysmex_kx.frames import Cell, Sample
 from drivers.sysmex_kx.options import Options
 
@@ -41,7 +41,7 @@ class Reader:
                 text=cell.text,
                 unit=metric.unit,
                 flags=(cell.flag,) if cell.flag != _NO_FLAG else (),
-                status="questionable" if validity == "questionable" or reason == "masked" else "unknown",
+                status=status_untold(validity, reason),
                 loinc=self._options.loinc.get(metric.code, ""),
                 identity=content_identity(f"{sample.body}\r{column.code}", set()),
             )
@@ -55,13 +55,9 @@ class Reader:
 
 
 def _read(metric: Metric, cell: Cell) -> tuple[Decimal | None, Validity, str]:
-    if "*" in cell.text:
-        return None, "not_available", "masked"
-    if not cell.text.strip():
-        return None, "not_available", "not_measured"
-    if not metric.unit:
-        return None, "not_available", "unit_unknown"
-    value = Decimal(cell.text).scaleb(-int(metric.extra["decimals"]))
-    if cell.flag not in _PLAIN_FLAGS:
-        return value, "questionable", "unreliable"
-    return value, "valid", ""
+    number = read_number(cell.text)
+    validity, reason = judge(number, has_unit=bool(metric.unit))
+    if number.value is None or reason:
+        return None, validity, reason
+    value = number.value.scaleb(-int(metric.extra["decimals"]))
+    return (value, "valid", "") if cell.flag in _PLAIN_FLAGS else (value, "questionable", "unreliable")

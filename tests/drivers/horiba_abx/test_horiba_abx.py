@@ -190,6 +190,12 @@ def test_what_is_sent_again_is_given_out_once() -> None:
     assert len(results(later)) == len(VALUES)
 
 
+def test_without_time_a_sample_that_is_run_again_is_new_in_all_its_results() -> None:
+    driver = make()
+    assert [len(results(driver.receive(sample(q=None), 1.0))) for _turn in range(2)] == [len(VALUES), 0]
+    assert set(results(driver.receive(sample(q=None, **{"!": "007.3  "}), 2.0))) == set(VALUES)
+
+
 def test_without_specimen_and_time_nothing_is_dropped() -> None:
     driver = make()
     nobody = sample(u="", q="")

@@ -166,6 +166,26 @@ def test_controls_are_not_read(letter: str) -> None:
     assert (output.send, reasons(output)) == (NAK, ["layout"]), "C is one bit from A"
 
 
+@pytest.mark.parametrize(
+    ("refused", "answers", "reason"),
+    [
+        (body("00000113"), NAK, "layout"),
+        (b"x" * (MAX_FRAME_BYTES + 1), NAK, "length"),
+        (body(letter="C"), NAK + ACK, "control_not_read"),
+    ],
+)
+def test_nak_does_not_bring_the_same_body_without_end(refused: bytes, answers: bytes, reason: str) -> None:
+    driver = make()
+    driver.receive(ENQ, 1.0)
+    outputs = [driver.receive(asked(refused), 1.0) for _turn in range(2)]
+    assert b"".join(output.send for output in outputs) == answers
+    assert reasons(outputs[-1]) == [reason]
+    assert driver.receive(ETX, 6.0).send == answers[1:], "asked again, the same answer"
+    assert driver.receive(ENQ + asked(refused), 10.0).send == ACK + NAK, "a new transmission"
+    output = driver.receive(asked(body()), 11.0)
+    assert (len(results(output)), output.send) == (len(NAMES), ACK)
+
+
 def test_the_other_length_of_id() -> None:
     driver = make("bc_2800")
     assert results(driver.receive(alone(body("00000115")), 1.0))["HGB"].specimen == "00000115"
@@ -283,7 +303,7 @@ def test_a_storm_is_answered_no_faster_than_it_comes() -> None:
     driver, sent = make(), 0
     for second in range(3600):
         sent += len(driver.receive(ETX * 50 + NAK * 5, float(second)).send)
-    assert sent == 3600
+    assert 0 < sent <= 3600
 
 
 @given(data=st.binary(max_size=300))
