@@ -12,6 +12,7 @@ from drivers.contract import Block
 from drivers.observation import AnyObservation, Lane
 from drivers.profile import Profile
 from gateway.clock import Clock
+from gateway.commissioning import Proofs
 from gateway.config import (
     Config,
     DeviceConfig,
@@ -67,9 +68,11 @@ class Agent:
         self._config, self._journal = config, journal
         self._clock = clock or Clock(memory=Path(config.spool.path) / "clock")
         self._clock.floor.prove(begins(config.uplink.tls))
+        secret = device_secret(Path(config.spool.secret))
+        self._proofs = Proofs(Path(config.spool.path), secret, journal)
         self._spool = Spool.open(
             Path(config.spool.path),
-            secret=device_secret(Path(config.spool.secret)),
+            secret=secret,
             boot=self._clock.now().trust.boot,
             stamp=self._stamp,
             caps=caps_of(config.spool.caps),
@@ -168,7 +171,8 @@ class Agent:
 
     def _build(self, device: DeviceConfig) -> StreamDevice | RegisterDevice:
         profile = resolved_profile(device)
-        setup = Setup(device.name, profile, dict(device.options), device.place, device.mode)
+        is_commissioned = self._proofs.add(device.name, profile, device.options)
+        setup = Setup(device.name, profile, dict(device.options), device.place, device.mode, is_commissioned)
         address = parse_port(device.port)
         if address.kind.startswith("modbus"):
             # A box without such a device does without pymodbus and its memory.

@@ -16,6 +16,7 @@ from drivers.observation import AnyObservation, Device, Mode, SourceAuth, lane_o
 from drivers.profile import Profile
 from drivers.quality import Gate
 from gateway.clock import Clock
+from gateway.commissioning import doubted, never
 from gateway.errors import JisrError
 from gateway.journal import Journal
 from gateway.language import N_
@@ -69,6 +70,8 @@ class Setup(Struct, frozen=True):
     options: dict[str, Any]
     place: str = ""
     mode: Mode = "real"
+    is_commissioned: Callable[[], bool] = never
+    """Until it says yes, laboratory results are questionable."""
 
 
 class Sink(Protocol):
@@ -201,7 +204,7 @@ class _DeviceTask(ABC):
                 at=instant.at,
                 clock=instant.trust,
             )
-            for seen in judged.observations
+            for seen in doubted(judged.observations, self.setup.is_commissioned)
         )
 
     async def _store(self, fresh: tuple[AnyObservation, ...]) -> None:

@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": N_("the whole line on this machine: simulators, broker, agent, platform; ends with a ledger"),
     "run": N_("the agent: read the devices, keep what they say, deliver it"),
     "check": N_("the configuration, without starting anything"),
+    "device": N_("the devices of a configuration: which are commissioned, and commission one"),
     "drivers": N_("what Jisr can read: drivers, profiles, evidence, metrics"),
     "watch": N_("live values of a running agent"),
     "record": N_("every byte of one device's port, into a file"),

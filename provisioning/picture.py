@@ -125,7 +125,8 @@ def describe(seen: AnyObservation, name: str) -> str:
         case Enumeration():
             return f"{seen.value or '—'}  {name}"
         case Result():
-            value = "—" if seen.value is None else f"{seen.comparator}{seen.value}"
+            number = "" if seen.value is None else f"{seen.comparator}{seen.value}"
+            value = " ".join(filter(None, (seen.answer, number))) or "—"
             return f"{seen.specimen}  {value} {seen.vendor_unit}{_doubt(seen)}  {name} [{seen.status}]"
         case Alert():
             return f"{seen.presence} {seen.priority}  {seen.vendor.text if seen.vendor else name}"

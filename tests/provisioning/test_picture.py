@@ -111,3 +111,19 @@ def test_a_narrow_column_cuts_the_name_and_never_the_doubt() -> None:
         category="measurement",
     )
     assert describe(doubted, "Oxygen") == "97.0 % (questionable: line_noise)  Oxygen"
+
+
+@pytest.mark.parametrize(
+    ("answer", "value", "shown"),
+    [
+        ("NON DÉTECTÉ", None, "NON DÉTECTÉ"),
+        ("HIV-1 DETECTED", Decimal(1520), "HIV-1 DETECTED 1520"),
+        ("", Decimal("5.5"), "5.5"),
+        ("", None, "—"),
+    ],
+)
+def test_a_result_in_words_is_shown_as_the_analyzer_said_it(answer: str, value: Decimal | None, shown: str) -> None:
+    seen = Result(
+        validity="valid", specimen="S1", test="T", value=value, answer=answer, status="final", identity="0", device="x"
+    )
+    assert describe(seen, "Test") == f"S1  {shown}   Test [final]"
