@@ -25,9 +25,9 @@ test: ## all tests with their coverage floors, then the drivers' in three locale
 	tools/setup.sh test
 	tools/test.sh $(ARGS)
 
-torture: ## the long proofs: 1,000 power cuts on a real file system, the whole line under faults; ARGS='--seed 7'
+torture: ## the long proofs: power cuts, the whole line and the laboratory under faults, fuzzing; ARGS='--seed 7'
 	tools/setup.sh test
-	$(PYTHON) -m pytest -s --torture tests/powercut tests/e2e tests/threats tests/gateway/uplink/test_throttled.py tests/contract/test_noisy_line.py $(ARGS)
+	$(PYTHON) -m pytest -s --torture tests/powercut tests/e2e tests/threats tests/gateway/uplink/test_throttled.py tests/contract/test_noisy_line.py tests/laboratory tests/fuzz $(ARGS)
 
 bench: ## the delivery figures of the design, beside their targets; bench/report.json; or ARGS='wire cards'
 	tools/setup.sh test

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import bedside, cards, drivers, line, loss, machine, ward, wire
+from bench import bedside, cards, drivers, laboratory, line, loss, machine, ward, wire
 from bench.rows import failures, table
 from tests.gateway.uplink.monitor_frames import MONITORS, SECONDS, WAVES, sample_frames, wave_frame
 
@@ -118,6 +118,10 @@ def _drivers(_folder: Path) -> Figures:
     return {"driver_cpu_percent": max(found.values()), **shares}
 
 
+def _laboratory(_folder: Path) -> Figures:
+    return laboratory.measure()
+
+
 def _machine(folder: Path) -> Figures:
     return {
         "x_machine_flushes_per_s": machine.flushes_per_s(folder),
@@ -134,6 +138,7 @@ PARTS: dict[str, Callable[[Path], Figures]] = {
     "loss": _loss,
     "bedside": _bedside,
     "drivers": _drivers,
+    "laboratory": _laboratory,
 }
 
 

@@ -35,6 +35,9 @@ ROWS = (
     Row("bytes_per_wave_sample", "bytes sent per waveform sample", 1.0, "B"),
     Row("monitor_cpu_percent", "a monitor at full load with curves, whole device task, of a core", 3.0, "%"),
     Row("driver_cpu_percent", "a driver at its full real-time load, share of one core", 2.0, "%"),
+    Row("astm_messages_per_cpu_s", "messages of 30 results per CPU-s: ASTM, in a frame", 5000, "/s", is_floor=True),
+    Row("hl7_lab_messages_per_cpu_s", "the same: HL7, MLLP", 5000, "/s", is_floor=True),
+    Row("python_hl7_messages_per_cpu_s", "the same HL7 parsed by the public library hl7", 0, "/s", is_floor=True),
 )
 
 

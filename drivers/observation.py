@@ -128,8 +128,11 @@ class Result(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="re
     specimen: str
     test: str
     value: Decimal | None
+    """The number; None where the result is said in words, or where there is none, which has a `reason`."""
     text: str = ""
     """The value field as sent."""
+    answer: str = ""
+    """The result where it is said in words, as sent without padding; `validity` tells whether it may be believed."""
     comparator: Literal["", "<", ">", "<=", ">="] = ""
     unit: str = ""
     """UCUM, where the profile confirms the vendor's unit; else empty."""
@@ -142,6 +145,10 @@ class Result(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="re
     started: str = ""
     completed: str = ""
     instrument: str = ""
+    reagent_lot: str = ""
+    """The lot of the reagent or cartridge, where the device tells it for this result."""
+    run: str = ""
+    """The device's own number of the run, or of the specimen in its own series, as sent."""
     comments: tuple[str, ...] = ()
     purpose: Literal["patient", "qc"] = "patient"
     loinc: str = ""

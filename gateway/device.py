@@ -31,6 +31,8 @@ GOODBYE_S = 1.5
 """How long the answer to a goodbye is awaited; the whole box must end within five seconds."""
 OWED_EVENTS = 256
 """Events that the disk refused and that the device will not say again; beyond it the oldest go, and are counted."""
+OWED_S = 5.0
+"""How long they wait at most before the disk is asked again."""
 IDLE_S = 1.0
 """For a register driver that asks for nothing: never a loop without a pause."""
 
@@ -146,6 +148,7 @@ class _DeviceTask(ABC):
 
     async def _release(self) -> None:
         await self._port.close()
+        await self._commit_or_owe(Output())
 
     def _found(self) -> None:
         self.state.connection, self.state.why = "unknown", ""
@@ -155,9 +158,8 @@ class _DeviceTask(ABC):
     async def _lost(self, error: PortError) -> None:
         self._journal.say(error, self.setup.name)
         self.state.why = error.text()
-        if self._told != "disconnected":
-            gone = Device(connection="disconnected", validity="valid", reason="port")
-            await self._commit_or_owe(Output(observations=(gone,)))
+        gone = Device(connection="disconnected", validity="valid", reason="port")
+        await self._commit_or_owe(Output(observations=(gone,) if self._told != "disconnected" else ()))
         self.state.connection = "disconnected"
 
     async def _commit(self, output: Output) -> None:
@@ -208,7 +210,7 @@ class _DeviceTask(ABC):
         )
 
     async def _store(self, fresh: tuple[AnyObservation, ...]) -> None:
-        if not fresh:
+        if not fresh and not self._owed:
             return
         owed = tuple(self._owed)
         self._owed.clear()  # not after the commit: cancelled in the middle of it, the spool has them
@@ -256,6 +258,9 @@ class StreamDevice(_DeviceTask):
             raise
 
     async def _read_until(self, wake_at: float | None) -> bytes:
+        if self._owed:  # what the disk refused is tried again, however silent the device is
+            again = self._clock.mono() + OWED_S
+            wake_at = again if wake_at is None else min(wake_at, again)
         if wake_at is None:
             return await self._port.read()
         try:
@@ -331,6 +336,7 @@ class StreamDevice(_DeviceTask):
 
     async def _release(self) -> None:
         await self._port.release()
+        await self._commit_or_owe(Output())
 
 
 class RegisterDevice(_DeviceTask):

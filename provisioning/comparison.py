@@ -168,7 +168,7 @@ def number_text(value: Decimal) -> str:
 def read_text(seen: Result) -> str:
     """What the box reads, for people: with the device's own word for the unit where that is all there is."""
     if seen.value is None:
-        return plain(seen.text)
+        return plain(seen.answer)
     unit = plain(seen.unit or seen.vendor_unit)
     return f"{seen.comparator}{number_text(seen.value)}" + (f" {unit}" if not is_none(unit) else "")
 
@@ -178,9 +178,9 @@ def compare(device: str, seen: Result, shown: Shown) -> Comparison:
     at = seen.at[:19].replace("T", " ")
     facts = {"test": plain(seen.test), "box": read_text(seen), "shown": shown.typed, "device": device, "at": at}
     if seen.value is None or shown.value is None:
-        if seen.value is not None or shown.value is not None or _word(seen.text) != _word(shown.typed):
+        if seen.value is not None or shown.value is not None or _word(seen.answer) != _word(shown.typed):
             raise OtherWord(**facts)
-        return Comparison(seen.test, Side(seen.text), Side(shown.typed))
+        return Comparison(seen.test, Side(seen.answer), Side(shown.typed))
     if shown.comparator != seen.comparator:
         raise OtherComparator(**facts)
     with localcontext(prec=PRECISION):

@@ -22,7 +22,6 @@ from gateway.spool.segment import named
 
 FILES = 4
 """The newest files of the lane that are read, some thousand results; a spool of a week's outage is not read whole."""
-WORD = "not_numeric"
 
 _DECODER = msgspec.json.Decoder(list[AnyObservation])
 
@@ -85,7 +84,7 @@ def is_comparable(seen: Result) -> bool:
     """Whether it says something that a display shows as well: a word, or a number; 0 is 0 on every scale."""
     if seen.status == "cancelled" or not seen.test:
         return False
-    return bool(seen.value) if seen.value is not None else seen.reason == WORD and bool(seen.text.strip())
+    return bool(seen.value) if seen.value is not None else bool(seen.answer)
 
 
 def chosen(latest: list[Result], count: int = COMPARISONS) -> list[Result]:
@@ -112,4 +111,4 @@ def _has_other_test(seen: Result, found: Iterable[Result]) -> bool:
 
 
 def _is_other_result(seen: Result, found: Iterable[Result]) -> bool:
-    return all((seen.test, seen.value, seen.text) != (one.test, one.value, one.text) for one in found)
+    return all((seen.test, seen.value, seen.answer) != (one.test, one.value, one.answer) for one in found)

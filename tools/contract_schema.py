@@ -68,7 +68,7 @@ RULES: dict[tuple[str, str], Json] = {
 """What the types do not say, but the readers of `gateway/uplink` refuse, or the writers hold to."""
 EVERY_OBSERVATION = {"at": TIME, "epoch": FROM_1, "seq": FROM_1, "gateway": NAME}
 ABSENT_HAS_A_REASON = ("Numeric", "Enumeration", "Result")
-"""DESIGN section 5: an absent value is null, with a reason."""
+"""DESIGN section 5: an absent value is null, with a reason; a result may be said in words instead."""
 
 
 class Document(NamedTuple):
@@ -162,6 +162,8 @@ def _struct(name: str, part: Json, sender: Sender) -> Json:
     if name in ABSENT_HAS_A_REASON:
         made["if"] = {"properties": {"value": {"type": "null"}}}
         made["then"] = {"required": ["reason"]}
+        if "answer" in properties:  # said in words is not missing
+            made["then"] = {"anyOf": [{"required": ["reason"]}, {"required": ["answer"]}]}
     return made
 
 

@@ -8,7 +8,7 @@ python=.venv/bin/python
 
 if (($#)); then exec "$python" -m pytest "$@"; fi
 # Without coverage, which takes most of their time: what the tests in a driver's own folder cover as well, and simulators.
-plain=(tests/contract tests/pairs tests/simulators)
+plain=(tests/contract tests/pairs tests/simulators tests/laboratory tests/fuzz)
 "$python" -m pytest -n auto --dist worksteal --cov --cov-report= "${plain[@]/#/--ignore=}"
 "$python" -m pytest -n auto --dist worksteal "${plain[@]}"
 mkdir -p build

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from drivers.results import is_loinc
+from drivers.results import Absence, is_loinc, require_patterns
 
 Ordinal = Annotated[int, Meta(ge=1, le=64)]
 
@@ -40,6 +40,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """Specimen ids that begin so are quality control."""
     qc_component: int = 0
     """Component of O-4 that says `QC` for a control; 0: there is none."""
+    run_component: int = 0
+    """Component of O-4 that is the device's own number of the run; 0: there is none."""
     status_from_order: bool = False
     """Where R-9 is empty, the report type of the order (O-26) tells the status."""
 
@@ -58,6 +60,14 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """R-4 as a whole; or a text and a number, two components; or two, of which the first is a number if alone."""
     decimal_comma: bool = False
     """The device prints `1,5`; then a point is not a decimal sign."""
+    answers: tuple[str, ...] = ()
+    """Words that are a result: regular expressions, each for the whole word in any case, as `Positif`, `[1-4]\\+`.
+
+    Where there are some, another word in their place is given out too, and doubted; where there are none, words are
+    no result.
+    """
+    words: dict[str, Absence] = {}
+    """Words in the place of a result, in the device's language, that mean that there is none, and why."""
     image_prefix: str = ""
     """Values that begin so are names of image files."""
     status_required: bool = False
@@ -84,6 +94,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """Comments on the order that the device calls its own flags (C-5 is I) concern all of the order's results."""
     reagent_record: str = ""
     """M-3 of the record that lists the reagents and their lots."""
+    lot_component: int = 0
+    """Component of R-14 that is the lot of the reagent; 0: there is none."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be right. Raises `ValueError`, a sentence, which msgspec passes on with the path."""
@@ -93,8 +105,10 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(
                 f"test_part is {self.test_part} without a test_separator: give the sign that parts the code"
             )
-        if self.qc_component not in range(65):
-            raise ValueError(f"qc_component is {self.qc_component}: a component of O-4 from 1 to 64, or 0 for none")
+        for key, field in (("qc_component", "O-4"), ("run_component", "O-4"), ("lot_component", "R-14")):
+            if getattr(self, key) not in range(65):
+                raise ValueError(f"{key} is {getattr(self, key)}: a component of {field} from 1 to 64, or 0 for none")
+        require_patterns(self.answers)
         both = set(self.masked_flags) & set(self.unreliable_flags)
         if both:
             raise ValueError(

@@ -95,6 +95,8 @@ class Order(Struct, frozen=True):
     """The device made the id up: it names nobody."""
     specimen_type: str = ""
     is_qc: bool = False
+    run: str = ""
+    """The device's own number of the run."""
     report_type: str = ""
     """O-26."""
     reported: str = ""
@@ -110,16 +112,24 @@ class Order(Struct, frozen=True):
         is_alone = options.specimen_alone and delimiters.component not in holder
         specimen = delimiters.component_of(holder, 1 if is_alone else options.specimen_component)
         prefix, unread, sort = options.qc_specimen_prefix, options.unread_specimen, options.qc_component
+        own = field_of(fields, 4)
         return cls(
             specimen=specimen,
             is_unread=bool(unread and specimen.startswith(unread)),
             specimen_type=delimiters.unescape(field_of(fields, 16)).strip(),
             is_qc="Q" in delimiters.repeats_of(field_of(fields, 12).upper())
             or bool(prefix and specimen.startswith(prefix))
-            or bool(sort and delimiters.component_of(field_of(fields, 4), sort).upper() == "QC"),
+            or bool(sort and delimiters.component_of(own, sort).upper() == "QC"),
+            run=_run(own, delimiters, options),
             report_type=field_of(fields, 26).strip().upper(),
             reported=field_of(fields, 23).strip(),
         )
+
+
+def _run(own: str, delimiters: Delimiters, options: Options) -> str:
+    """A field that is not in components is another thing, such as the name of a rack."""
+    is_there = options.run_component and delimiters.component in own
+    return delimiters.component_of(own, options.run_component) if is_there else ""
 
 
 def parse_comment(record: str, delimiters: Delimiters, options: Options) -> str | None:

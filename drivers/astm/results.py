@@ -1,6 +1,7 @@
-"""Results out of R records (E1394-97 section 9, R): what is a number, what is not, and how far it may be believed.
+"""Results out of R records (E1394-97 section 9, R): what is a number, what is a word, how far it may be believed.
 
-Missing is not 0 and not normal; what the device withholds, doubts or could not do is never final.
+Missing is not 0 and not normal, said in words is not missing; what the device withholds, doubts or could not do is
+never final.
 """
 
 from typing import Literal
@@ -12,7 +13,7 @@ from drivers.astm.options import Options
 from drivers.astm.records import Delimiters, Header, Order
 from drivers.observation import Result, Validity, Vendor
 from drivers.profile import Metric, Profile
-from drivers.results import Number, Numbers, Status, content_identity, read_number
+from drivers.results import Answers, Number, Numbers, Status, content_identity, read_number
 
 CACHE_ENTRIES = 1024
 CACHE_KEY_BYTES = 256
@@ -38,8 +39,6 @@ _STATUS_OTHER: tuple[Status, Validity, str] = ("unknown", "questionable", "unkno
 _BY_PROCESSING: dict[str, str] = {"T": "training", "D": "debugging"}
 _NOTHING = Number(None, "", "")
 _STANDARD = Delimiters("|", "\\", "^", "&")
-_UNSAID = ("not_measured", "not_numeric")
-"""Reasons that a word in the text component does not make more precise."""
 
 
 class Traits(Struct, frozen=True):
@@ -50,7 +49,7 @@ class Traits(Struct, frozen=True):
     beyond: Literal["", "overflow", "underflow"]
     """R-7 `>` or `<`: beyond what the device can measure."""
     is_plain: bool
-    """Nothing in it stands against a number."""
+    """Nothing in it stands against a number or an answer."""
 
 
 class ResultReader:
@@ -60,6 +59,8 @@ class ResultReader:
         self._profile, self._options = profile, options
         self._traits: dict[tuple[str, ...], Traits] = {}
         self._numbers = Numbers(self._read_value)
+        self._answers = Answers(options.answers)
+        self._words = {word.upper(): reason for word, reason in options.words.items()}
         self._signs = _STANDARD
         self._padding = _STANDARD.field * _FIELDS
 
@@ -79,7 +80,8 @@ class ResultReader:
         traits = self._traits.get(key) or self._learn(key)
         number = self._numbers.read(text)
         seen = traits.result
-        if number.value is None or not traits.is_plain or order.is_unread or header.processing in _BY_PROCESSING:
+        is_plain = traits.is_plain and number.value is not None and not number.reason
+        if not is_plain or order.is_unread or header.processing in _BY_PROCESSING:
             seen, number = _doubt(traits, number, order, header.processing)
         completed, started = completed.strip(), started.strip()
         reported = completed or above or order.reported or header.sent
@@ -91,10 +93,12 @@ class ResultReader:
             specimen=order.specimen,
             value=number.value,
             text=text,
+            answer=number.answer,
             comparator=number.comparator,
             specimen_type=order.specimen_type,
             started=started,
             completed=completed,
+            run=order.run,
             comments=comments,
             purpose="qc" if order.is_qc or header.processing == "Q" else "patient",
             identity=content_identity(content, met),
@@ -114,25 +118,21 @@ class ResultReader:
         if options.image_prefix and first.strip().startswith(options.image_prefix):
             return Number(None, "", "image_name")
         if options.value == "whole":
-            return read_number(signs.unescape(text), decimal_comma=options.decimal_comma)
+            whole = signs.unescape(text)
+            return self._answers.read(whole, self._read_part(whole))
         if len(others) > 1:
             return Number(None, "", "not_numeric")
         second = others[0] if others else ""
         if options.value == "number_message":
             return Number(None, "", "two_part") if second.strip() else self._read_part(first)
-        return self._read_text_and_number(first, second)
+        return self._answers.read_beside(
+            first, self._read_part(first), self._read_part(second) if second.strip() else None
+        )
 
     def _read_part(self, text: str) -> Number:
-        return read_number(text, decimal_comma=self._options.decimal_comma)
-
-    def _read_text_and_number(self, word: str, figure: str) -> Number:
-        """The number counts unless the text says that there is none; a text alone is never a number."""
-        said = self._read_part(word)
-        if said.value is None and said.reason not in _UNSAID:
-            return said
-        if figure.strip():
-            return self._read_part(figure)
-        return Number(None, "", "not_numeric" if said.value is not None else said.reason)
+        number = read_number(text, decimal_comma=self._options.decimal_comma)
+        reason = self._words.get(text.strip().upper()) if number.value is None else None
+        return Number(None, "", reason) if reason else number
 
     def _learn(self, key: tuple[str, ...]) -> Traits:
         test, unit, limits, flags, letter, instrument, report_type = key
@@ -170,6 +170,7 @@ class ResultReader:
             status=status,
             vendor_status=letter,
             instrument=signs.unescape(instrument).strip(),
+            reagent_lot=signs.component_of(instrument, options.lot_component) if options.lot_component else "",
             loinc=options.loinc.get(code, ""),
             identity="",
         )
@@ -224,6 +225,7 @@ def withhold(seen: Result, reason: str, met: set[str]) -> Result:
         loinc="",
         unit="",
         value=None,
+        answer="",
         comparator="",
         validity="not_available",
         reason=reason,
@@ -233,18 +235,22 @@ def withhold(seen: Result, reason: str, met: set[str]) -> Result:
 
 
 def _doubt(traits: Traits, number: Number, order: Order, processing: str) -> tuple[Result, Number]:
-    """The most cautious word about a number, or the reason why there is none."""
+    """The most cautious word about a number or an answer, or the reason why there is neither."""
     seen = traits.result
     rehearsal = _BY_PROCESSING.get(processing, "") or ("specimen_unread" if order.is_unread else "")
-    if seen.status != "cancelled" and (rehearsal or number.reason == "masked"):
+    is_doubted = bool(number.reason) and not number.is_absent and seen.validity != "not_available"
+    if seen.status != "cancelled" and (rehearsal or number.reason == "masked" or is_doubted):
         seen = replace(seen, status="questionable")
     if seen.validity == "not_available":
         return seen, _NOTHING
-    if number.value is None:
+    if number.is_absent:
         return replace(seen, validity="not_available", reason=number.reason), _NOTHING
     if rehearsal:
         return replace(seen, validity="questionable", reason=rehearsal), number
-    if traits.beyond and not number.comparator and seen.validity == "valid":
+    if is_doubted:
+        is_first = seen.validity in ("valid", "ongoing")
+        return (replace(seen, validity="questionable", reason=number.reason) if is_first else seen), number
+    if traits.beyond and number.value is not None and not number.comparator and seen.validity == "valid":
         reason = "out_of_range_high" if traits.beyond == "overflow" else "out_of_range_low"
         return replace(seen, validity=traits.beyond, reason=reason), number
     return seen, number

@@ -13,7 +13,7 @@ from drivers.biomerieux_bci.options import Options
 from drivers.contract import Fault
 from drivers.observation import Result, Validity, Vendor
 from drivers.profile import Profile
-from drivers.results import Number, content_identity, read_number, status_untold
+from drivers.results import Answers, Number, content_identity, read_number, status_untold
 
 RESULT = "mtrsl"
 _READ = frozenset(("ci", "rt", "rn", "tt", "td", "ql", "qn", "y3", "qd", "nc", "id", "sn"))
@@ -26,6 +26,8 @@ _TIME = re.compile(r"([0-9]{1,2})[^0-9]([0-9]{2})")
 _CENTURY_FROM = 70
 """Years of two digits from 70 are of the last century: a clock that was never set."""
 
+_ANSWERS = Answers((), any_word=True)
+"""`ql` is the result in the words of the device's language: any word is one."""
 _CALIBRATION = {
     "": "",
     "valid": "",
@@ -87,8 +89,8 @@ def read_result(record: Record, profile: Profile, options: Options) -> Result:
     test, words, told, state = (record.get(code) for code in ("rt", "ql", "qn", "nc"))
     specimen = "" if record.is_named else record.get("ci")
     number, unit = _read_value(told, decimal_comma=options.decimal_comma)
-    if not told and words:
-        number = Number(None, "", "not_numeric")
+    if words:
+        number = _ANSWERS.read_beside(words, read_number(words), number if told else None)
     vendor_unit = record.get("y3") or unit
     validity, reason = _judge(record, number, is_unit_clear=not unit or vendor_unit == unit)
     when = f"{record.get('td')} {record.get('tt')}".strip()
@@ -103,6 +105,7 @@ def read_result(record: Record, profile: Profile, options: Options) -> Result:
         specimen=specimen,
         test=test,
         value=None if validity == "not_available" else number.value,
+        answer="" if validity == "not_available" else number.answer,
         text=told or words,
         comparator=number.comparator,
         unit=options.units.get(vendor_unit, ""),
@@ -130,7 +133,7 @@ def _read_value(text: str, *, decimal_comma: bool) -> tuple[Number, str]:
 def _judge(record: Record, number: Number, *, is_unit_clear: bool) -> tuple[Validity, str]:
     if record.flaw == "repeated_field":
         return "not_available", record.flaw
-    if number.value is None:
+    if number.is_absent:
         return "not_available", number.reason
     if record.flaw:
         return "questionable", record.flaw
@@ -139,6 +142,8 @@ def _judge(record: Record, number: Number, *, is_unit_clear: bool) -> tuple[Vali
         return "questionable", calibration
     if record.is_named:
         return "questionable", "specimen_is_a_name"
+    if number.reason:
+        return "questionable", number.reason
     return ("valid", "") if is_unit_clear else ("questionable", "unit_conflict")
 
 

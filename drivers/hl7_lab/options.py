@@ -10,12 +10,11 @@ from typing import Annotated, Literal, Self
 from msgspec import Meta, Struct, field
 
 from drivers.framing.hl7 import Delimiters, Segment
-from drivers.results import is_loinc
+from drivers.results import Absence, is_loinc, require_patterns
 
 PLACE = r"^[A-Z][A-Z0-9]{2}-[1-9][0-9]?(\.[1-9][0-9]?){0,2}$"
 PlaceName = Annotated[str, Meta(pattern=PLACE)]
 Words = tuple[str, ...] | str
-Reason = Literal["not_measured", "no_result", "invalid", "masked"]
 
 
 class Place(Struct, frozen=True):
@@ -79,15 +78,24 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the specimen id stands; the first that is not empty counts."""
     specimen_type: tuple[PlaceName, ...] = ("SPM-4.1", "OBR-15.1")
     run: tuple[PlaceName, ...] = ()
-    """The device's own number of the run; published among the comments."""
+    """The device's own number of the run; the first that is not empty counts."""
     started: tuple[PlaceName, ...] = ("OBR-7.1",)
     completed: tuple[PlaceName, ...] = ("OBX-19.1", "OBX-14.1")
     instrument: PlaceName = "OBX-18"
+    lot_repetition: Annotated[int, Meta(ge=0, le=9)] = 0
+    """Repetition of `instrument` that is the lot of the reagent; 0: there is none."""
     identity: dict[str, PlaceName] = field(default_factory=_identity)
     """What MSH tells of the device."""
 
     value_component: Annotated[int, Meta(ge=0, le=9)] = 0
     """Component of OBX-5 that holds the number, where the first holds a word; 0: OBX-5 is one value."""
+    answer_types: Words = ("ST", "CE", "CWE")
+    """Types (OBX-2) whose words are a result; of a code its name (second component), or else the code."""
+    answers: Words = ()
+    """Words that are a result: regular expressions, each for the whole word in any case; others are doubted.
+
+    Where there are none, every word of these types is one.
+    """
     decimal_comma: bool = False
     """The device prints `1,5`; then a point is not a decimal sign."""
     has_comparators: bool = True
@@ -96,7 +104,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """An OBX without OBX-11 is a detail and no result."""
     status_optional: bool = False
     """The device leaves OBX-11 empty; that is no reason for doubt then."""
-    words: dict[str, Reason] = {}
+    words: dict[str, Absence] = {}
     """Texts in the place of a value, in the device's language, and what they mean."""
     masked_flags: Words = ()
     """OBX-8 flags with which the device withholds the result."""
@@ -124,7 +132,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """Messages that are refused unread, such as calibrations, and by what they are known."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a LOINC code that cannot be one."""
+        """Raises ValueError for a LOINC code that cannot be one, and for a pattern that is none."""
+        require_patterns(words(self.answers))
         wrong = [code for code in self.loinc.values() if not is_loinc(code)]
         if wrong:
             raise ValueError(f"no LOINC code (form or check digit): {', '.join(wrong)}")

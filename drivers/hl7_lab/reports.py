@@ -34,8 +34,9 @@ class Order(Struct, frozen=True):
     started: str = ""
     completed: str = ""
     is_qc: bool = False
+    run: str = ""
     comments: tuple[str, ...] = ()
-    """The run's number, and notes on the order where they are the device's own."""
+    """Notes on the order where they are the device's own."""
 
 
 class Group:
@@ -143,7 +144,7 @@ class OrderReader:
     def __init__(self, options: Options) -> None:
         self._specimen, self._specimen_type = _places(options.specimen), _places(options.specimen_type)
         self._started, self._completed = _places(options.started), _places(options.completed)
-        self._run = tuple((name, Place.from_name(name)) for name in options.run)
+        self._run = _places(options.run)
         self._qc, self._unread = _conditions(options.qc), _conditions(options.unread)
         self._prefix = options.qc_specimen_prefix
         self._takes_notes = options.order_notes
@@ -152,16 +153,14 @@ class OrderReader:
         """Total: what is not there is empty."""
         segments = group.segments
         specimen = _first(self._specimen, segments, marks)
-        comments = [f"{name} {text}" for name, place in self._run if (text := _read(place, segments, marks))]
-        if self._takes_notes:
-            comments += group.notes
         return Order(
             specimen=specimen,
             specimen_type=_first(self._specimen_type, segments, marks),
             started=_first(self._started, segments, marks),
             completed=_first(self._completed, segments, marks),
             is_qc=_is_any(self._qc, segments, marks) or bool(self._prefix and specimen.startswith(self._prefix)),
-            comments=tuple(comments),
+            run=_first(self._run, segments, marks),
+            comments=tuple(group.notes) if self._takes_notes else (),
         )
 
     def is_unread(self, message: Message) -> bool:

@@ -1,10 +1,11 @@
-"""Results out of OBX segments (HL7 2.5, chapter 7, 7.4.2): what is a number, what is not, how far it is believed.
+"""Results out of OBX segments (HL7 2.5, chapter 7, 7.4.2): what is a number, what a word, how far it is believed.
 
     OBX │ 1 │ NM 2 │ 6690-2^WBC^LN 3 │ sub id 4 │ 7.2 5 │ 10*3/uL 6 │ range 7 │ flags 8 │ │ │ F 11 │ … │ time 14 │ …
 
 There is no checksum. A number is believed where the OBX holds together: a type of the standard that can be a number,
 a status of table 0085 in its place, a unit that is none of the numbers beside it, and a test code that a row of the
-profile or the laboratory vouches for. Missing is not 0 and not normal.
+profile or the laboratory vouches for; a word likewise, in a type that says that words are the result. Missing is not
+0 and not normal, said in words is not missing.
 """
 
 import re
@@ -20,7 +21,7 @@ from drivers.hl7_lab.options import Options, Place, words
 from drivers.hl7_lab.reports import Group, Order
 from drivers.observation import Result, Validity, Vendor
 from drivers.profile import Profile
-from drivers.results import Comparator, Number, Numbers, Status, content_identity, read_number
+from drivers.results import Answers, Comparator, Number, Numbers, Status, content_identity, read_number
 
 CACHE_ENTRIES = 1024
 CACHE_KEY_LENGTH = 256
@@ -43,8 +44,6 @@ _BARE_NUMBER = re.compile(r"[-+]?[0-9.,]+")
 _SIGNS: dict[str, Comparator] = {"": "", "=": "", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
 _NOTHING = Number(None, "", "")
 _NOT_NUMERIC = Number(None, "", "not_numeric")
-_UNSAID = ("", "not_numeric", "not_measured")
-"""A word that does not say that there is no number."""
 _NULL = '""'
 """HL7's word for a value that is to be deleted."""
 
@@ -83,7 +82,9 @@ class Traits(Struct, frozen=True):
     is_whole: bool
     """The whole of OBX-5 is that number."""
     is_plain: bool
-    """Nothing in them stands against a number."""
+    """Nothing in them stands against a number or an answer."""
+    is_worded: bool
+    """The type says that words are the result."""
     comments: tuple[str, ...]
     """The test as it was sent, where no row knows it."""
     is_shown: bool
@@ -104,6 +105,10 @@ class ResultReader:
         self._completed = tuple(place for place in own if place.segment == "OBX")
         self._words = {_NULL: "not_measured", **{word.upper(): reason for word, reason in options.words.items()}}
         self._component = options.value_component
+        self._answers, self._answer_types = (
+            Answers(words(options.answers), any_word=True),
+            words(options.answer_types),
+        )
         self._numbers = Numbers(self._read_bare)
         self._traits: dict[tuple[str, ...], Traits] = {}
         self._marks = Delimiters()
@@ -129,8 +134,9 @@ class ResultReader:
             if not traits.is_shown:
                 continue
             seen = traits.result
-            number = self._numbers.read(text) if traits.is_whole else self._number(text, traits.kind, marks)
-            if number.value is None or is_rehearsal or not traits.is_plain or (number.comparator and traits.is_bare):
+            number = self._numbers.read(text) if traits.is_whole else self._number(text, traits, marks)
+            is_plain = traits.is_plain and number.value is not None and not number.reason
+            if not is_plain or is_rehearsal or (number.comparator and traits.is_bare):
                 seen, number = _doubt(traits, number, header.processing)
             completed = (self._when(obx, marks) if self._completed else "") or order.completed
             when = completed or order.started or header.sent
@@ -148,10 +154,12 @@ class ResultReader:
                 specimen=order.specimen,
                 value=number.value,
                 text=text,
+                answer=number.answer,
                 comparator=number.comparator,
                 specimen_type=order.specimen_type,
                 started=order.started,
                 completed=completed,
+                run=order.run,
                 comments=comments,
                 purpose="qc" if order.is_qc else "patient",
                 identity=content_identity(content, met),
@@ -175,7 +183,8 @@ class ResultReader:
         code = "^".join(part for n, part in enumerate(parts) if n == 0 or part != parts[n - 1])
         unit = marks.unescape(marks.components(unit)[0]).strip()
         told = tuple(flag for flag in (marks.unescape(part).strip() for part in marks.repetitions(flags)) if flag)
-        kind = _kind(type_name.strip().upper())
+        told_type = type_name.strip().upper()
+        kind = _kind(told_type)
         status, validity, reason = self._judge(code, kind, letter.strip().upper() or letter, unit, told)
         beyond: Literal["", "overflow", "underflow"]
         beyond = "overflow" if ">" in told else "underflow" if "<" in told else ""
@@ -195,6 +204,7 @@ class ResultReader:
             status=status,
             vendor_status="" if letter == CONTROL else letter,
             instrument=self._instrument.read(Segment(("",) * self._instrument.field + (instrument,)), marks),
+            reagent_lot=self._lot(instrument),
             loinc=self._options.loinc.get(code, ""),
             identity="",
         )
@@ -207,6 +217,7 @@ class ResultReader:
             is_bare=kind == "NM",
             is_whole=kind == "NM" and not self._component,
             is_plain=validity == "valid" and not beyond,
+            is_worded=told_type in self._answer_types,
             comments=() if is_known else (f"OBX-3 {marks.unescape(sent)}",),
             is_shown=code not in self._omitted,
         )
@@ -243,7 +254,13 @@ class ResultReader:
             return status, "questionable", "unknown_test"
         return status, validity, reason
 
-    def _number(self, text: str, kind: str, marks: Delimiters) -> Number:
+    def _lot(self, instrument: str) -> str:
+        """The lot of the reagent, where it is one of the repetitions."""
+        parts, at = self._marks.repetitions(instrument), self._options.lot_repetition
+        return self._marks.unescape(parts[at - 1]).strip() if 0 < at <= len(parts) else ""
+
+    def _number(self, text: str, traits: Traits, marks: Delimiters) -> Number:
+        kind = traits.kind
         if kind in ("blob", "unknown") or len(text) > MAX_TEXT:
             return _NOTHING
         if kind == "SN":
@@ -252,16 +269,25 @@ class ResultReader:
         is_foreign = (kind == "words" and number.value is not None) or (
             number.comparator and not self._options.has_comparators
         )
-        return _NOT_NUMERIC if is_foreign else number
+        if is_foreign:
+            return Number(None, "", "not_numeric", number.answer)
+        return self._said(text, number, kind, marks) if traits.is_worded and not self._component else number
 
     def _two_parts(self, text: str, marks: Delimiters) -> Number:
-        """A word, and a number in a component of its own: it counts unless the word says that there is none."""
+        """A word, and a number in a component of its own."""
         parts = marks.components(text)
-        said = self._numbers.read(parts[0])
         figure = parts[self._component - 1] if self._component <= len(parts) else ""
-        if not figure.strip():
-            return said if said.value is None else _NOT_NUMERIC
-        return self._numbers.read(figure) if said.reason in _UNSAID else said
+        said = self._numbers.read(parts[0])
+        word = marks.unescape(parts[0])
+        return self._answers.read_beside(word, said, self._numbers.read(figure) if figure.strip() else None)
+
+    def _said(self, text: str, number: Number, kind: str, marks: Delimiters) -> Number:
+        """The words of a text of one part, or the name of a code; several values in one are no answer."""
+        parts = marks.components(text)
+        if len(marks.repetitions(text)) > 1 or (kind == "text" and len(parts) > 1):
+            return number
+        word = (parts[1:2] + parts)[0] if kind == "words" else text
+        return self._answers.read(marks.unescape(word or parts[0]), number)
 
     def _read_bare(self, text: str) -> Number:
         text = self._marks.unescape(text)
@@ -296,22 +322,25 @@ def _kind(name: str) -> str:
 
 
 def _doubt(traits: Traits, number: Number, processing: str) -> tuple[Result, Number]:
-    """The most cautious word about a number, or the reason why there is none."""
+    """The most cautious word about a number or an answer, or the reason why there is neither."""
     seen = traits.result
     rehearsal = "" if processing in _IN_EARNEST else _BY_PROCESSING.get(processing, "unknown_processing")
-    if seen.status != "cancelled" and (rehearsal or number.reason == "masked"):
+    is_doubted = bool(number.reason) and not number.is_absent and seen.validity != "not_available"
+    if seen.status != "cancelled" and (rehearsal or number.reason == "masked" or is_doubted):
         seen = replace(seen, status="questionable")
     if seen.validity == "not_available":
         return seen, _NOTHING
-    if number.value is None:
+    if number.is_absent:
         return replace(seen, validity="not_available", reason=number.reason or "not_decoded"), _NOTHING
     if rehearsal:
         return replace(seen, validity="questionable", reason=rehearsal), number
+    if is_doubted and seen.validity in ("valid", "ongoing"):
+        return replace(seen, validity="questionable", reason=number.reason), number
     if seen.validity != "valid":
         return seen, number
     if number.comparator and traits.is_bare:  # no NM has one: a damaged digit, or a device that bends the type
         return replace(seen, validity="questionable", reason="comparator_in_number"), number
-    if traits.beyond and not number.comparator:
+    if traits.beyond and number.value is not None and not number.comparator:
         reason = "out_of_range_high" if traits.beyond == "overflow" else "out_of_range_low"
         return replace(seen, validity=traits.beyond, reason=reason), number
     return seen, number

@@ -250,7 +250,7 @@ class Archive:
                 kind,
                 one.device,
                 metric,
-                None if value is None else str(value),
+                (getattr(one, "answer", "") or None) if value is None else str(value),
                 canonical(one),
                 one.at,
                 now,

@@ -63,7 +63,8 @@ def test_the_right_versions_and_hashes(name: str) -> None:
 
 
 def _wanted(requirement: str) -> tuple[str, str]:
-    name, specifier = re.fullmatch(r"([\w.-]+)(?:\[.*\])?\s*(.*)", requirement).groups()  # type: ignore[union-attr]
+    asked = requirement.partition(";")[0].strip()  # without the marker: where it is asked for
+    name, specifier = re.fullmatch(r"([\w.-]+)(?:\[.*\])?\s*(.*)", asked).groups()  # type: ignore[union-attr]
     return name, specifier
 
 

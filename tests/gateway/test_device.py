@@ -199,6 +199,19 @@ def test_a_disk_that_refuses_neither_starts_a_polling_driver_again_nor_loses_its
     assert journal.count("CommitRefused") == journal.count("settled") == 1
 
 
+def test_events_that_wait_for_the_disk_are_stored_when_the_box_stops_or_the_device_stays_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script({b"a": Output(observations=(SEEN,))})
+    _log, sink, device, _ = play(monkeypatch, script, [b"a"], refuse=1)
+    assert [type(seen) for seen in sink.kept] == [type(SEEN)]
+    assert device.state.observations == 1
+    monkeypatch.setattr("gateway.device.OWED_S", 0.0)
+    monkeypatch.setattr(StreamDevice, "_release", lambda _self: asyncio.sleep(0))
+    _log, sink, _device, _ = play(monkeypatch, script, [b"a"], refuse=2, turns=400)
+    assert [type(seen) for seen in sink.kept] == [type(SEEN)]
+
+
 def test_events_that_wait_for_the_disk_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.device.OWED_EVENTS", 2)
     script = Script({b"a": Output(observations=(SEEN,))})

@@ -84,7 +84,8 @@ def sent(pair: Pair, one: Sent) -> Row:
     flags = one.flags if one.flags != "0" else ""
     number = re.fullmatch(r"[<>]? ?([0-9.]+)(?: [^ ]+)?", one.value)
     is_told = number is not None and test not in pair.raw
-    is_doubted = "*" in text or (is_told and (pair.is_doubted or "*" in flags))
+    is_beside = kind == "biomerieux_bci" and bool(one.value and flags)  # a word, and a number that cannot be read
+    is_doubted = "*" in text or (is_told and (pair.is_doubted or "*" in flags)) or (is_beside and not is_told)
     return Row(
         one.specimen,
         test,

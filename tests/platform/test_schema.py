@@ -185,6 +185,14 @@ def test_what_is_not_of_the_contract_is_not_valid(name: str, changes: dict[str, 
     assert faults(name, json.dumps({**EXAMPLES[name], **changes}))
 
 
+def test_a_result_in_words_needs_no_reason_and_one_that_is_missing_does() -> None:
+    said = {"kind": "result", "validity": "valid", "specimen": "S1", "test": "MTB", "value": None, "status": "final"}
+    said["identity"] = "00"
+    assert faults("observation", json.dumps({**said, "answer": "NOT DETECTED"})) == []
+    assert faults("observation", json.dumps({**said, "reason": "not_measured"})) == []
+    assert faults("observation", json.dumps(said))
+
+
 def test_numbers_are_numbers_and_never_text() -> None:
     for kind, field in (("Numeric", "value"), ("Result", "value"), ("Waveform", "scale"), ("Waveform", "offset")):
         words = json.dumps(validator("observation").schema["$defs"][kind]["properties"][field])  # type: ignore[index]

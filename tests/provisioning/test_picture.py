@@ -124,6 +124,13 @@ def test_a_narrow_column_cuts_the_name_and_never_the_doubt() -> None:
 )
 def test_a_result_in_words_is_shown_as_the_analyzer_said_it(answer: str, value: Decimal | None, shown: str) -> None:
     seen = Result(
-        validity="valid", specimen="S1", test="T", value=value, answer=answer, status="final", identity="0", device="x"
+        validity="valid",
+        specimen="S1",
+        test="T",
+        value=value,
+        answer=answer,
+        status="final",
+        identity="0",
+        device="x",
     )
     assert describe(seen, "Test") == f"S1  {shown}   Test [final]"

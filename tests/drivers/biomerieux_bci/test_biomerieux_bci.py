@@ -114,14 +114,24 @@ def test_a_decimal_comma_only_where_it_is_told() -> None:
     assert read(TSH, {"decimal_comma": True}).reason == "not_numeric"
 
 
-def test_words_alone_are_text_and_no_number() -> None:
+def test_words_alone_are_the_answer_and_no_number() -> None:
     result = read(HCV.replace("qn0.06|", ""))
-    assert (result.value, result.text, result.reason, result.flags) == (
+    assert (result.value, result.answer, result.text, result.validity, result.reason) == (
         None,
         "N\xe9gatif",
-        "not_numeric",
-        ("N\xe9gatif",),
+        "N\xe9gatif",
+        "valid",
+        "",
     )
+    unread = read(HCV.replace("qn0.06", "qn0,06"))
+    assert (unread.value, unread.answer, unread.validity, unread.reason) == (
+        None,
+        "N\xe9gatif",
+        "questionable",
+        "not_numeric",
+    )
+    both = read(HCV)
+    assert (both.value, both.answer, both.validity) == (Decimal("0.06"), "N\xe9gatif", "valid")
     assert read(HCV.replace("qn0.06", "qn").replace("qlN\xe9gatif", "ql")).reason == "not_measured"
 
 

@@ -104,7 +104,8 @@ def test_a_sample_of_a_bs_200e() -> None:
     (output,) = feed(make("mindray_bs", tests=["2"]), message)
     (seen,) = results_of([output])
     assert told(seen) == ("2", "5.000000", "g/mL", "valid", "patient")
-    assert (seen.specimen, seen.specimen_type, seen.comments) == ("0000000002", "serum", ("OBR-3 2",))
+    assert (seen.specimen, seen.specimen_type, seen.comments) == ("0000000002", "serum", ())
+    assert seen.run == "2"
     assert (seen.reference_range, seen.vendor_unit, seen.completed) == ("-", "g/ml", "20070719145300")
     assert output.send == (
         b"\x0bMSH|^~\\&|||Mindray|BS-200E|20070719145353||ACK^R01|1|P|2.3.1||||0||ASCII|||\r"
@@ -184,7 +185,6 @@ def gx(*rows: str, role: str = "P", **options: object) -> list[Result]:
     [
         ("^61", "F", "61", ""),
         ("DETECTED^1500", "F", "1500", ""),
-        ("DETECTED^", "F", None, "not_numeric"),
         ("^", "F", None, "not_measured"),
         ("", "F", None, "not_measured"),
         ("INVALID^12", "F", None, "invalid"),
@@ -203,6 +203,39 @@ def test_word_and_number_of_a_genexpert(value: str, status: str, number: str | N
     assert (None if seen.value is None else str(seen.value), seen.reason) == (number, reason)
     assert (seen.test, seen.text, seen.specimen) == ("HIV-1", value, "00726")
     assert (seen.started, seen.completed) == ("20260917170829", "20260917183818")
+
+
+@pytest.mark.parametrize(
+    ("value", "answer", "number", "validity", "reason"),
+    [
+        ("DETECTED^", "DETECTED", None, "valid", ""),
+        ("Rif Resistance NOT DETECTED", "Rif Resistance NOT DETECTED", None, "valid", ""),
+        ("DETECTED^1500", "DETECTED", "1500", "valid", ""),
+        ("DETECTED^<40", "DETECTED", None, "questionable", "not_numeric"),
+        ("MTB DÉTECTÉ^", "MTB DÉTECTÉ", None, "questionable", "unknown_answer"),
+        ("MTB DÉTECTÉ^12", "MTB DÉTECTÉ", "12", "questionable", "unknown_answer"),
+        ("NON VALIDE^12", "", None, "not_available", "invalid"),
+        ("NO RESULT, REPEAT^12", "", None, "not_available", "no_result"),
+    ],
+)
+def test_the_words_of_a_genexpert_are_its_result(
+    value: str, answer: str, number: str | None, validity: str, reason: str
+) -> None:
+    (seen,) = gx(f"OBX|1|ST|&HIV-1&Xpert HIV-1&1|&|{value}|Copies/mL||N|||F", tests=["HIV-1"])
+    assert (seen.answer, None if seen.value is None else str(seen.value)) == (answer, number)
+    assert (seen.validity, seen.reason) == (validity, reason)
+    assert seen.status == ("questionable" if validity == "questionable" else "final")
+
+
+def test_a_detail_in_words_is_no_result() -> None:
+    (seen,) = gx("OBX|1|ST|MTB&X|rpoB1&|POS^||||||")
+    assert (seen.answer, seen.validity, seen.reason, seen.status) == ("", "not_available", "not_a_result", "unknown")
+
+
+def test_the_lot_of_a_cartridge() -> None:
+    row = "OBX|1|ST|&HIV-1&X&1|&|DETECTED^||||||F|||||||"
+    rows = [row + "20270124~10804~0~0~800000~PC", row + "~~~~800000~", row]
+    assert [seen.reagent_lot for seen in gx(*rows)] == ["10804", "", ""]
 
 
 def test_a_genexpert_in_french() -> None:

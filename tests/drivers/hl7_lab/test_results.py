@@ -48,7 +48,15 @@ def test_numbers_keep_their_digits(kind: str, value: str, number: str, comparato
         ("NM", "7.2^mmol/L", "not_numeric"),
         ("ST", "INVALID", "invalid"),
         ("ST", "NO RESULT", "no_result"),
-        ("ST", "Positif", "not_numeric"),
+        ("TX", "Positif", "not_numeric"),
+        ("NM", "Positif", "not_numeric"),
+        ("ST", "7,2", "not_numeric"),
+        ("ST", "> 5 mg", "not_numeric"),
+        ("ST", "Positif^1", "not_numeric"),
+        ("ST", "Positif~Traces", "not_numeric"),
+        ("ST", "ERROR 12", "invalid"),
+        ("ST", "N" * 257, "not_numeric"),
+        ("IS", "M", "not_numeric"),
         ("SN", "^1^:^128", "not_numeric"),
         ("SN", "^1^-^2", "not_numeric"),
         ("SN", "~^5", "not_numeric"),
@@ -57,7 +65,6 @@ def test_numbers_keep_their_digits(kind: str, value: str, number: str, comparato
         ("SN", "<", "not_measured"),
         ("SN", "", "not_measured"),
         ("CE", "1", "not_numeric"),
-        ("CWE", "1^A pos^L", "not_numeric"),
         ("DT", "20260105", "not_numeric"),
         ("N1", "5.5", "unknown_type"),
         ("", "5.5", "unknown_type"),
@@ -68,6 +75,61 @@ def test_what_is_no_number_has_none(kind: str, value: str, reason: str) -> None:
     seen = one(obx("GLU", value, kind=kind))
     assert (seen.value, seen.validity, seen.reason, seen.text) == (None, "not_available", reason, value)
     assert (seen.status == "questionable") == (reason == "masked")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "answer", "reason"),
+    [
+        ("ST", " Positif ", "Positif", ""),
+        ("ST", "N\\F\\A", "N|A", ""),
+        ("CWE", "1^A pos^L", "A pos", ""),
+        ("CE", "POS^^L", "POS", ""),
+        ("CE", "POS", "POS", ""),
+        ("ST", "NC)gatif", "NC)gatif", "unknown_answer"),
+        ("ST", "N\ufffdgatif", "N\ufffdgatif", "unknown_answer"),
+    ],
+)
+def test_words_are_the_result_where_their_type_says_so(kind: str, value: str, answer: str, reason: str) -> None:
+    seen = one(obx("GLU", value, kind=kind, unit=""))
+    assert (seen.value, seen.answer, seen.text, seen.reason) == (None, answer, value, reason)
+    assert (seen.validity, seen.status) == (("questionable",) * 2 if reason else ("valid", "final"))
+    assert one(obx("GLU", value, kind=kind), answer_types=[]).reason == "not_numeric"
+
+
+def test_a_laboratory_names_the_words_of_its_analyzer() -> None:
+    words = ["Positif", "[1-4]\\+"]
+    for word, reason in {"POSITIF": "", "2+": "", "Douteux": "unknown_answer"}.items():
+        seen = one(obx("GLU", word, kind="ST"), answers=words)
+        assert (seen.answer, seen.reason) == (word, reason)
+    assert one(obx("GLU", "5+", kind="ST"), answers=words).reason == "not_numeric"
+    with pytest.raises(msgspec.ValidationError, match="is no pattern"):
+        make(answers=["+"])
+
+
+@pytest.mark.parametrize(
+    ("more", "validity", "reason", "answer"),
+    [
+        ({"status": "D"}, "not_available", "deleted", ""),
+        ({"status": "W"}, "not_available", "posted_wrong", ""),
+        ({"status": ""}, "questionable", "no_status", "POS"),
+        ({"status": "I"}, "ongoing", "pending", "POS"),
+        ({"flags": ">"}, "valid", "", "POS"),
+        ({"code": "NEW"}, "questionable", "unknown_test", "POS"),
+    ],
+)
+def test_an_answer_is_believed_as_a_number_is(more: dict[str, str], validity: str, reason: str, answer: str) -> None:
+    seen = one(obx(**({"code": "GLU", "value": "POS", "kind": "ST", "unit": ""} | more)))
+    assert (seen.validity, seen.reason, seen.answer, seen.value) == (validity, reason, answer, None)
+    (training,) = read(obx("GLU", "POS", kind="ST"), more={"mode": "T"})
+    assert (training.validity, training.reason, training.answer) == ("questionable", "training", "POS")
+
+
+def test_another_answer_is_another_version() -> None:
+    driver = make()
+    sent = [oru(obx("GLU", word, kind="ST"), number=str(n)) for n, word in enumerate(("NEG", "POS", "POS"))]
+    outputs = feed(driver, *sent)
+    assert [seen.answer for seen in results_of(outputs)] == ["NEG", "POS"]
+    assert reasons(outputs) == ["duplicate_result"]
 
 
 @pytest.mark.parametrize("kind", ["ED", "RP", "XPN", "XCN", "XAD", "XTN", "PN"])
@@ -201,6 +263,12 @@ def test_the_vendor_s_unit_stands_beside_ucum(unit: str, vendor_unit: str, ucum:
     assert (seen.vendor_unit, seen.unit, seen.value) == (vendor_unit, ucum, Decimal("5.5"))
 
 
+def test_units_that_a_line_of_7_bits_has_damaged_are_known_where_the_site_says_so() -> None:
+    units = {"10)/mm)": "10*3/uL"}
+    told = [one(obx("GLU", "7.2", unit=unit), units=units) for unit in ("10)/mm)", "102/mm)")]
+    assert [(seen.unit, seen.vendor_unit) for seen in told] == [("10*3/uL", "10)/mm)"), ("", "102/mm)")]
+
+
 def test_fields_that_moved_are_no_valid_value() -> None:
     """A bar that was lost or came out of nothing moves the value, the unit or the status away from its place."""
     good = obx("GLU", "5.5", sub="tes2", range="3-6")
@@ -220,7 +288,7 @@ def test_words_of_the_device_s_language() -> None:
     words = {"Pas de résultat": "no_result", "ERREUR": "invalid"}
     assert one(obx("GLU", "PAS DE RÉSULTAT", kind="ST"), words=words).reason == "no_result"
     assert one(obx("GLU", "erreur", kind="ST"), words=words).reason == "invalid"
-    assert one(obx("GLU", "Positif", kind="ST"), words=words).reason == "not_numeric"
+    assert one(obx("GLU", "Positif", kind="ST"), words=words).answer == "Positif"
 
 
 @pytest.mark.parametrize(
@@ -274,7 +342,7 @@ def test_what_is_told_of_specimen_run_and_instrument() -> None:
     message = wire(msh(), "OBR|1|BAR^X|12||||||||||||SER^Serum", obx("GLU", "5.5") + "||||I1^A~I2")
     (seen,) = results_of(feed(driver, message))
     assert (seen.specimen, seen.specimen_type, seen.instrument) == ("BAR", "SER", "I1^A~I2")
-    assert seen.comments == ("OBR-3 12",)
+    assert (seen.run, seen.comments) == ("12", ())
 
 
 def test_an_unread_bar_code_is_no_specimen_and_no_patient() -> None:

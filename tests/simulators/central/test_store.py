@@ -115,6 +115,17 @@ def test_a_result_sent_twice_is_kept_and_marked(archive: Archive, tmp_path: Path
     assert archive.ledger() == Ledger(3, 3, 0, 0, 1, 0)
 
 
+def test_a_result_in_words_is_the_value_of_its_row(archive: Archive, tmp_path: Path) -> None:
+    said = (
+        '{"kind":"result","validity":"valid","device":"lab","specimen":"S1","test":"HIV-1","value":%s,'
+        '"answer":"%s","reason":"%s","status":"final","identity":"%s"}'
+    )
+    told = [("null", "NOT DETECTED", "", "a"), ("1520", "DETECTED", "", "b"), ("null", "", "invalid", "c")]
+    for number, one in enumerate(told, 1):
+        add(archive, frame(number, 1, "event", said % one))
+    assert query(tmp_path, "SELECT value FROM observations") == [("NOT DETECTED",), ("1520",), (None,)]
+
+
 def test_the_ledger_would_see_a_duplicate(archive: Archive, reopened: Callable[[], Archive], tmp_path: Path) -> None:
     add(archive, frame(1, 2))
     query(tmp_path, "DELETE FROM received")
