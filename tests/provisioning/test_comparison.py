@@ -27,18 +27,18 @@ def english() -> Any:
 def result(
     value: str | None, unit: str = "", vendor_unit: str = "", *, comparator: str = "", text: str = "", **more: Any
 ) -> Result:
+    told: dict[str, Any] = {
+        "validity": "questionable",
+        "reason": "not_commissioned",
+        "specimen": "S-4711",
+        "test": "HGB",
+        "status": "final",
+        "identity": "1",
+        "vendor": Vendor("HGB", text),
+        "at": "2026-11-25T10:00:00.000Z",
+    }
     return Result(
-        **{
-            "validity": "questionable",
-            "reason": "not_commissioned",
-            "specimen": "S-4711",
-            "test": "HGB",
-            "status": "final",
-            "identity": "1",
-            "vendor": Vendor("HGB", text),
-            "at": "2026-11-25T10:00:00.000Z",
-        }
-        | more,
+        **(told | more),
         value=Decimal(value) if value else None,
         comparator=comparator,  # type: ignore[arg-type]
         unit=unit,
