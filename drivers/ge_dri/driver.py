@@ -15,6 +15,8 @@ observe.py, waves.py and alarms.py read them, requests.py makes every request th
 
 from typing import ClassVar
 
+from msgspec.structs import replace
+
 from drivers.contract import Fault, Output
 from drivers.ge_dri import alarms, layout, requests, waves
 from drivers.ge_dri.frames import Framer, Part, Record
@@ -33,6 +35,8 @@ _KEYS = {requests.DISPLAYED: "displayed", requests.TREND_10S: "10s", requests.TR
 _WAVES, _ALARMS = "waves", "alarms"
 WAVE_SILENCE_S = 10.0
 ALARM_SILENCE_S = 10.0
+ALARMS_GONE_S = 120.0
+"""Then whether they are still on is not known."""
 TREND_SILENCE_S = 300.0
 """A trend comes only once a case is started at the monitor: asked for again rarely."""
 
@@ -53,7 +57,7 @@ class GeDriDriver:
         self._alarm_row = profile.by_code.get("ALARM")
         self._asked = Subscriptions()
         self._stale_after_s = profile.protocol.stale_after_s
-        self._last_heard = self._last_data = 0.0
+        self._last_heard = self._last_data = self._alarms_at = 0.0
         self._has_left = False
         self._observations: list[AnyObservation] = []
         self._faults: list[Fault] = []
@@ -137,6 +141,7 @@ class GeDriDriver:
             self._wave(record, part, now)
         elif record.main == requests.ALARMS and self._alarm_row:
             self._asked.heard(_ALARMS, now)
+            self._alarms_at = now
             self._mds.device_time = str(record.time)
             screen = alarms.Screen.from_bytes(part.data)
             active = alarms.alerts(screen, self._alarm_row, str(record.time))
@@ -168,6 +173,12 @@ class GeDriDriver:
         if now >= stale_at and not self._has_left and self._mds.connection != "stale":
             self._observations += self._mds.link("stale", "silence")
             self._asked.wait()
+        if self._mds.connection != "connected":
+            self._alarms_at = now
+        elif now >= self._alarms_at + ALARMS_GONE_S:
+            self._alarms_at = now
+            gone = self._mds.alerts(_ALARMS, {})
+            self._observations += [replace(one, validity="not_available", reason="not_sent") for one in gone]
         if not self._has_left:
             send, repeated = self._asked.tick(now)
             if repeated:

@@ -54,7 +54,7 @@ class MindrayPdsDriver:
         self._stale_after_s = profile.protocol.stale_after_s
         self._is_open = False
         self._meant = ""
-        """The address of the bed that is read: of the configuration, else the first that 103 names."""
+        """The address of the bed that is read: of the configuration, else the first that is named."""
         self._is_ours = False
         """What names no bed is of the bed that is meant."""
         self._echo_at = _NEVER
@@ -120,7 +120,11 @@ class MindrayPdsDriver:
         if now >= self._last_frame + self._stale_after_s:
             self._observations += self._mds.link("stale", "silence")
         self._observations += self._observer.expire(now)
-        if self._mds.connection != "connected" or self._misses_numerics:
+        if self._mds.connection != "connected":
+            self._observer.hold_alarms(now)
+            return
+        self._observations += self._observer.expire_alarms(now)
+        if self._misses_numerics:
             return
         if now >= self._last_numerics + NUMERICS_LOST_S:
             self._misses_numerics = True
@@ -191,7 +195,7 @@ class MindrayPdsDriver:
             return self._is_ours or (report.kind == frames.ECHO and not self._is_called)
         is_patient = report.kind == frames.PATIENT
         if not self._meant:
-            if is_patient and not self._is_called:
+            if not self._is_called:  # the first that is named: what is named later may come through a gateway
                 self._meant = report.address
             return not self._is_called
         is_it = report.address == self._meant
@@ -220,7 +224,7 @@ class MindrayPdsDriver:
             case frames.LIMITS:
                 return self._observer.limits(report, now)
             case frames.PHYSIOLOGICAL | frames.TECHNICAL:
-                return self._observer.alarms(report)
+                return self._observer.alarms(report, now)
             case frames.MODULE:
                 return self._observer.modules(report)
             case frames.LEVELS | frames.SETTINGS | frames.MARKS:

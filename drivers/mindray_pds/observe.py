@@ -41,6 +41,8 @@ SETTINGS_S = 60.0
 """A limit that did not change is said again each this many seconds."""
 PERIOD_LOST_S = 10.0
 """A value of each second that did not come for so long is not the patient's any more."""
+ALARMS_LOST_S = 60.0
+"""Alarms are told each second. A list that did not come for so long says nothing any more."""
 FAHRENHEIT_ABOVE = 60
 """No body is warmer than this in °C, and none colder in °F: the unit is not the one that the configuration says."""
 
@@ -52,6 +54,8 @@ _RANGES = {"ibp": (Decimal(-50), None), "st": (Decimal(-2), Decimal(2))}
 _ALARM = re.compile(r"([1-9][0-9]{0,5})\^(.*)", re.DOTALL)
 _PERSONAL = re.compile(r"5[12]|23[0-9]{2}")
 """Height, weight, and the patient's own numbers and words."""
+_FREE_TEXT = ("ST", "TX", "FT", "PN", "XPN")
+"""Types that may hold whatever a person has typed, a name too."""
 _MOST_UNKNOWN, _MOST_ALARMS, _MOST_MODULES, _MOST_TEXT = 256, 128, 64, 80
 _LEVEL = re.compile(r"[0-9]")
 """A row with a longer number among the alarms is none: 2040 and 2041 were seen there."""
@@ -98,6 +102,7 @@ class Observer:
         self._listed: dict[str, tuple[str, str]] = {}
         self._bed = self._other_bed = ""
         self._has_beds = False
+        self._alarms_at: dict[str, float] = {}
         self._faults: list[Fault] = []
 
     def restart(self) -> None:
@@ -125,6 +130,18 @@ class Observer:
             return []
         old = [code for code, shown in self._shown.items() if now >= shown.at + PERIOD_LOST_S]
         return self._withdraw("silence", old)
+
+    def hold_alarms(self, now: float) -> None:
+        """There is no link: the time does not run."""
+        self._alarms_at = dict.fromkeys(self._alarms_at, now)
+
+    def expire_alarms(self, now: float) -> list[AnyObservation]:
+        """Alarms of a list that does not come any more: whether they are on nobody can say."""
+        old = [source for source, at in self._alarms_at.items() if now >= at + ALARMS_LOST_S]
+        for source in old:
+            del self._alarms_at[source]
+        ended = [one for source in old for one in self.mds.alerts(source, {})]
+        return [msgspec.structs.replace(one, validity="not_available", reason="silence") for one in ended]
 
     def withdraw(self, reason: str) -> list[AnyObservation]:
         """No value of each second is believed any more."""
@@ -179,9 +196,10 @@ class Observer:
                 seen.append(one)
         return self.mds.values(seen), self._take_faults()
 
-    def alarms(self, report: Report) -> tuple[list[AnyObservation], list[Fault]]:
+    def alarms(self, report: Report, now: float) -> tuple[list[AnyObservation], list[Fault]]:
         """Kinds 54 and 56: all alarms of that sort that are on now; none is none."""
         source: Literal["physiological", "technical"] = "physiological" if report.kind == "54" else "technical"
+        self._alarms_at[source] = now
         active: dict[str, Alert] = {}
         beside: list[Numeric | Enumeration] = []
         for row in report.rows:
@@ -323,7 +341,8 @@ class Observer:
             self._faults.append(Fault("patient_data", row.id))
             return
         is_number = row.type == "NM" and _NUMBER.fullmatch(row.value) is not None
-        is_withheld = not is_number and (report.has_patient or report.kind == SNAPSHOT or row.type == "NM")
+        is_text = report.has_patient or report.kind == SNAPSHOT or row.type in ("NM", *_FREE_TEXT)
+        is_withheld = not is_number and is_text
         if code not in self._unknown:
             self._faults.append(Fault("unknown_parameter", code))
             is_withheld = is_withheld or len(self._unknown) >= _MOST_UNKNOWN

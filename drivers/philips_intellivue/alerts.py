@@ -84,6 +84,16 @@ class Alerts:
         self._round.clear()
         return said + self._mds.alerts("0916", {} if is_silent else self._conditions())
 
+    def lost(self) -> list[AnyObservation]:
+        """The alert monitor says no more, or a new one never spoke: whether they are on nobody can say.
+
+        What it said last of the whole device (a demonstration) counts on: it takes values away, and gives none.
+        """
+        self.has_spoken = False
+        sources = (*(f"{listed:04X}" for listed in KINDS), "0916")
+        ended = [one for source in sources for one in self._mds.alerts(source, {})]
+        return [msgspec.structs.replace(one, validity="not_available", reason="not_sent") for one in ended]
+
     def _conditions(self) -> dict[str, Alert]:
         on = {f"0916.{bit:04X}": text for bit, text in CONDITIONS.items() if self.condition & bit}
         return {code: self._alert(code, text, "technical", "none", "") for code, text in on.items()}

@@ -52,6 +52,8 @@ LONGEST_PERIOD_S = 60.0
 """A longer poll period than this is not waited for, whatever the monitor grants."""
 LOST_S = 30.0
 """Alerts that come each second and then no more are asked for again."""
+GONE_S = 120.0
+"""Then whether they are still on is not known."""
 CONFIRM_S, MOST_CONFIRMED = 60.0, 4
 """A monitor repeats its MDS-Create three times if the result was lost; more within a minute are not answered."""
 RETRIES_S = (12.0, 24.0, 48.0, 60.0)
@@ -86,7 +88,7 @@ class PhilipsIntellivueDriver:
         self._stale_after_s = profile.protocol.stale_after_s
         self._wanted = wanted(is_lan=self._is_lan, has_curves=bool(options.curve_codes))
         self._granted = self._wanted
-        self._last_heard = self._last_data = self._last_alerts = self._since = 0.0
+        self._last_heard = self._last_data = self._last_alerts = self._alerts_at = self._since = 0.0
         self._retry_at: float | None = None
         self._alerts: Question | None = None
         self._losses = 0
@@ -162,7 +164,7 @@ class PhilipsIntellivueDriver:
             for key, period in plan.items():
                 self._asker.plan(Question(key, self._wire(POLLS[key].single()), max(period, shortest)), now)
             return
-        alive = max(self._granted.timeout_s / 2, shortest)
+        alive = max(self._granted.timeout_s / 3, shortest)  # one may be lost: it is asked again in time
         self._asker.plan(Question(ALIVE, self._wire(POLLS[ALIVE].single()), alive), now)
         self._alerts = Question(ALERTS, self._wire(POLLS[ALERTS].extended()), RENEW_S)
         keys = [VALUES, ALERTS]
@@ -245,13 +247,14 @@ class PhilipsIntellivueDriver:
         self._last_data = now
         self._mds.device_time = pdus.time_of(pdu.attributes.get(pdus.DATE_AND_TIME, b"")) or self._mds.device_time
         self._observations += self._mds.link("connected")
-        self._observations += self._mds.identify({**self._mds.identity, **identity_of(pdu.attributes)})
+        known = {} if is_expected else self._mds.identity  # a new association: perhaps with another monitor
+        self._observations += self._mds.identify({**known, **identity_of(pdu.attributes)})
         self._observations += self._observer.turn(_mode_of(pdu))
         if pdu.is_confirmed:
             self._confirm(pdu, now)
         if is_expected:
             self._asker.answered(now)
-            self._is_associated, self._since, self._last_alerts = True, now, now
+            self._is_associated, self._since, self._last_alerts, self._alerts_at = True, now, now, now
             has_extended = bool(self._granted.extensions & association.ONE_SECOND)
             self._poll(is_extended=self._options.poll == "extended" and has_extended, now=now)
         return None
@@ -303,7 +306,7 @@ class PhilipsIntellivueDriver:
                 self._observations += self._observer.turn(reading.mode)
             return
         if key == ALERTS:
-            self._last_alerts = now
+            self._last_alerts = self._alerts_at = now
             self._observations += self._observer.alarm(pdu, readings, is_broken=self._order.is_broken(pdu))
             return
         self._last_data = now
@@ -346,6 +349,9 @@ class PhilipsIntellivueDriver:
         if self._is_associated and self._alerts and now >= self._last_alerts + LOST_S:
             self._last_alerts = now
             self._asker.plan(self._alerts, now)
+        if self._is_associated and now >= self._alerts_at + GONE_S:
+            self._alerts_at = now
+            self._observations += self._observer.alerts.lost()
         self._tick(now)
         if self._asker.has_restarted:  # a poll was not answered: the monitor must forget the association first
             self._asker.has_restarted = False

@@ -6,6 +6,8 @@ Alarms are told from the alert monitor (alerts.py); where it has not spoken, fro
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+import msgspec
+
 from drivers.framing.ieee11073 import Special, float32
 from drivers.mds import Mds
 from drivers.observation import Alert, AnyObservation, Enumeration, Numeric, Validity, Vendor
@@ -57,6 +59,11 @@ _UNDEFINED = 0x0300
 DEMO, STANDBY = 0x2000, 0x0002
 """Bits of the operating mode of the MDS."""
 _SPECIAL = frozenset((0x7FFFFF, 0x800000, 0x7FFFFE, 0x800002, 0x800001))
+CUFF = frozenset((0x4A05, 0x4A06, 0x4A07, 0xF0E5))
+"""Measured now and then, and shown until the next time: without its own time a number may be of any age."""
+GONE_TICKS = 60 * 8000
+"""Of the monitor's time: a value that was not sent for so long says nothing of its alerts any more."""
+_WRAP = 1 << 32
 MOST_CODES = 512
 """Physio ids whose alarms and time stamps are remembered."""
 
@@ -76,6 +83,8 @@ class Observer:
         self._rows = profile.by_code
         self._stamped: dict[str, tuple[bytes, int, int, int]] = {}
         self._codes: set[int] = set()
+        self._alerting: dict[int, int] = {}
+        """Physio ids with an alert out of their state, and when they last came."""
         self._usable, self._is_linked = 0, False
 
     def restart(self) -> None:
@@ -153,7 +162,8 @@ class Observer:
             for value in reading.values:
                 numerics += self._numeric(value, reading.stamp)
                 self._usable += not (absence(value.state) or self.no_patient)
-                alerts += self._alerts(value)
+                alerts += self._alerts(value, result.relative)
+        alerts += self._end_gone(result.relative)
         use = self._end(is_broken=is_broken) if result.part == 0 else self._in_use() if self._usable else []
         return [*unfinished, *self.mds.values(numerics), *alerts, *use]
 
@@ -177,10 +187,13 @@ class Observer:
     def _numeric(self, value: Value, stamp: bytes) -> Iterator[Numeric]:
         code = f"{value.physio:04X}"
         text = f"{value.state:04X} {value.unit:04X} {value.word:08X}"
-        if stamp and self._is_told(code, stamp, value):
+        is_cuff = value.physio in CUFF
+        if (stamp or is_cuff) and self._is_told(code, stamp, value):
             return
-        time = time_of(stamp) or self.mds.device_time
-        yield self._read(value, code, text, time)
+        one = self._read(value, code, text, time_of(stamp) or self.mds.device_time)
+        if is_cuff and not time_of(stamp) and one.value is not None:
+            one = msgspec.structs.replace(one, validity="questionable", reason=one.reason or "no_time")
+        yield one
 
     def _is_told(self, code: str, stamp: bytes, value: Value) -> bool:
         """A measurement with its own time (a cuff's) is sent again and again until there is a new one."""
@@ -215,7 +228,7 @@ class Observer:
                 return row
         return Metric(code=code, unit=unit)
 
-    def _alerts(self, value: Value) -> list[AnyObservation]:
+    def _alerts(self, value: Value, relative: int) -> list[AnyObservation]:
         """Bits of the state: the value is in alarm, its alarms are inhibited. There is no priority in them."""
         if value.physio not in self._codes and len(self._codes) >= MOST_CODES:
             return []
@@ -226,7 +239,18 @@ class Observer:
             active[f"{code}.0002"] = self._alert(f"{code}.0002", "in alarm", is_alarm=True)
         if value.state & INHIBITED:
             active[f"{code}.0001"] = self._alert(f"{code}.0001", "alarm inhibited", is_alarm=False)
+        self._alerting.pop(value.physio, None)
+        if active:
+            self._alerting[value.physio] = relative
         return self.mds.alerts(code, active)
+
+    def _end_gone(self, relative: int) -> list[AnyObservation]:
+        """Alerts of values that are not sent any more: whether they have ended, the monitor did not say."""
+        gone = [physio for physio, at in self._alerting.items() if (relative - at) % _WRAP >= GONE_TICKS]
+        ended = [one for physio in gone for one in self.mds.alerts(f"{physio:04X}", {}) if isinstance(one, Alert)]
+        for physio in gone:
+            del self._alerting[physio]
+        return [msgspec.structs.replace(one, validity="questionable", reason="not_sent") for one in ended]
 
     def _alert(self, code: str, text: str, *, is_alarm: bool) -> Alert:
         return Alert(

@@ -128,6 +128,8 @@ class Reading(Struct, frozen=True):
     stamp: bytes = b""
     spec: Spec | None = None
     scale: Scale | None = None
+    has_scale: bool = False
+    """It was said; without a `scale` it is one that nobody can use."""
     period: int | None = None
     invalid_mask: int | None = None
     """Bits of a sample that is no measurement."""
@@ -151,6 +153,7 @@ def read(polled: Polled) -> Reading:
         stamp=_sized(found, _STAMP, 8) or b"",
         spec=_spec(found),
         scale=_scale(found),
+        has_scale=_SCALE in found,
         period=_number(found, _PERIOD, 4),
         invalid_mask=_invalid_mask(found),
         unit=_number(found, _UNIT, 2),

@@ -25,6 +25,8 @@ _WRAP = 1 << 32
 
 
 class _Sheet(Struct):
+    physios: frozenset[int] = frozenset()
+    """Of the arrays that came with it: a handle may be given to another curve later."""
     spec: Spec | None = None
     scale: Scale | None = None
     period: int | None = None
@@ -69,8 +71,12 @@ class Waves:
     def _learn(self, reading: Reading) -> _Sheet:
         key = (reading.context, reading.handle)
         sheet = self._sheets.get(key) or _Sheet()
+        physios = frozenset(array.physio for array in reading.arrays)
+        if physios and sheet.physios and physios.isdisjoint(sheet.physios):
+            sheet = _Sheet()
+        sheet.physios |= physios
         sheet.spec = reading.spec or sheet.spec
-        sheet.scale = reading.scale or sheet.scale
+        sheet.scale = reading.scale if reading.has_scale else sheet.scale
         sheet.period = reading.period or sheet.period
         sheet.unit = sheet.unit if reading.unit is None else reading.unit
         sheet.invalid_mask = sheet.invalid_mask if reading.invalid_mask is None else reading.invalid_mask

@@ -25,7 +25,8 @@ BAUDS = tuple(map(int, _BAUDS.split()))
 
 _LINE = re.compile(r"([0-9]{1,7}) ([78])([NEO])([12])")
 _SWAPPING = re.compile(r"/dev/tty(?:USB|ACM)[0-9]+")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_HOST = re.compile(r"(?=[A-Za-z0-9].{0,252}\Z)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{0,62}[A-Za-z0-9]")
+"""No part is empty or longer than 63 (RFC 1035, 2.3.4): for such a name Python's resolver raises another error."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -85,6 +86,13 @@ class BadPortHost(BadValue):
     expected = N_("{kind}:HOST:PORT, for example {kind}:10.0.0.9:{example}; a port number is 1 to 65535")
 
 
+class ManyHosts(BadValue):
+    """A UDP address that is not one device's."""
+
+    sentence = N_("port {found}: {host} is the address of many devices at once, or of none")
+    expected = N_("the address of the one device itself, as its network settings show it")
+
+
 class SwappingPort(BadValue):
     """A name that the kernel gives in the order in which it finds the adapters."""
 
@@ -111,7 +119,7 @@ class UnusualBaud(BadValue):
 
 
 def parse_port(text: str) -> PortAddress:
-    """Read `KIND:…`. Raises `UnknownPortKind`, `BadPortPath`, `BadPortHost`."""
+    """Read `KIND:…`. Raises `UnknownPortKind`, `BadPortPath`, `BadPortHost`, `ManyHosts`."""
     kind, _colon, rest = text.partition(":")
     if kind not in KINDS:
         raise UnknownPortKind(found=shown(text), word=shown(kind), nearest=_nearest_port(text, kind, rest))
@@ -124,6 +132,8 @@ def parse_port(text: str) -> PortAddress:
     if address is None:
         raise BadPortHost(found=shown(text), kind=kind, example=502 if kind == "modbus-tcp" else 4001)
     host, port = address
+    if kind == "udp" and _is_of_many(host):
+        raise ManyHosts(found=shown(text), host=host)
     return PortAddress(kind, host=host, port=port, local=local)
 
 
@@ -175,10 +185,20 @@ def is_host(text: str) -> bool:
     return True
 
 
+def _is_of_many(host: str) -> bool:
+    """A group's address, everybody's, or nobody's: a datagram to it would ask devices that no person has named."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_multicast or address.is_unspecified or host == "255.255.255.255"
+
+
 def _local_port(text: str) -> tuple[str, int]:
     """`HOST:PORT:LOCAL` without its last part, which may be left out."""
     head, _colon, local = text.rpartition(":")
-    if re.fullmatch(r"(?:[^:]+|\[[^]]*\]):[0-9]{1,5}", head) and local.isdecimal() and 1 <= int(local[:6]) <= 65535:
+    has_local = re.fullmatch(r"(?:[^:]+|\[[^]]*\]):[0-9]{1,5}", head) and re.fullmatch(r"[0-9]{1,5}", local)
+    if has_local and 1 <= int(local) <= 65535:
         return head, int(local)
     return text, 0
 

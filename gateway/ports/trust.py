@@ -29,7 +29,11 @@ class LineTrust:
         """Not before this time is a device asked again that only answers."""
 
     def reopened(self, now: float) -> None:
-        """The port was lost and is back: somebody may have put the plug in, an hour's pause is for nobody there."""
+        """The port was lost and is back: somebody may have put the plug in, an hour's pause is for nobody there.
+
+        It may be another device's plug: what was verified before says nothing of who answers now.
+        """
+        self._is_known = False
         self.ask_again_at = min(self.ask_again_at, now + QUIET_S[0])
 
     def heard(self, output: Output, now: float) -> Heard:

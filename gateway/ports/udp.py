@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import socket
 from collections import deque
 
@@ -12,6 +13,8 @@ from gateway.ports.port import HostUnknown, PortLost, PortUnusable, translate
 LARGEST_BYTES = 65_535
 WAITING = 256
 """Datagrams kept for a device task that is busy; a device says at most some twenty a second."""
+WAITING_BYTES = 512 * 1024
+"""And in all: whoever sends the largest there are must not take the box's memory, a device's 256 are far less."""
 AT_ONCE = 64
 """Taken from the socket before others have a turn."""
 
@@ -23,13 +26,20 @@ class _Inbox:
         self.datagrams: deque[bytes] = deque()
         self.came = asyncio.Event()
         self.is_flooded = False
+        self._size = 0
 
     def put(self, data: bytes) -> None:
-        if len(self.datagrams) < WAITING:
+        if len(self.datagrams) < WAITING and self._size + len(data) <= WAITING_BYTES:
             self.datagrams.append(data)
+            self._size += len(data)
         else:
             self.is_flooded = True
         self.came.set()
+
+    def take(self) -> bytes:
+        data = self.datagrams.popleft()
+        self._size -= len(data)
+        return data
 
 
 class _Socket:
@@ -95,6 +105,11 @@ class UdpSockets:
             self._shared = {key: one for key, one in self._shared.items() if one is not shared}
 
 
+def _is_of_many(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    return found.is_multicast or found.is_unspecified
+
+
 class UdpPort:
     """Sends to one port of a device and hears what comes from its address, each `read()` one datagram.
 
@@ -125,6 +140,8 @@ class UdpPort:
                 self._host, self._port, type=socket.SOCK_DGRAM
             )
             self._address = str(address[0])
+            if _is_of_many(self._address):  # law 3: a datagram would reach devices that no person has named
+                raise PortUnusable(port=self.name, detail="many devices, or none")
             self._socket, self._inbox = self._sockets.join(family, self._local, self._address)
         except socket.gaierror as error:
             raise HostUnknown(port=self.name) from error
@@ -140,7 +157,7 @@ class UdpPort:
             await self._inbox.came.wait()
         if self._inbox.is_flooded:
             raise PortLost(port=self.name, detail="more datagrams than can be read")
-        return self._inbox.datagrams.popleft()
+        return self._inbox.take()
 
     async def write(self, data: bytes) -> None:
         """`data` as one datagram; whether it arrives only an answer tells."""

@@ -13,10 +13,10 @@ from drivers import catalog
 from drivers.ge_dri import requests
 from drivers.ge_dri.options import CURVES
 from drivers.ge_dri.subscriptions import Subscription
-from drivers.observation import Device
+from drivers.observation import Alert, Device
 from tests.contract.play import busiest_minute, is_allowed
 from tests.drivers.ge_dri.made import displayed, frame, raw_record, record, screen, wave
-from tests.drivers.masimo_ascii.port import Port, port
+from tests.drivers.masimo_ascii.port import Port, alerts, port
 
 ASK, ASK_5 = requests.physiological(1, 10), requests.physiological(1, 5)
 STOP = requests.physiological(1, 0)
@@ -121,6 +121,21 @@ def test_alarms_are_asked_for_at_their_pace_and_rarely_without_an_answer() -> No
     for _turn in range(60):
         mute.rx(displayed(level=10), 10.0)
     assert [round(b - a) for a, b in pairwise(mute.times(ALARMS))][:3] == [10, 20, 40]
+
+
+def test_alarms_of_a_screen_that_is_not_told_any_more_end() -> None:
+    made = Bedside("carescape")
+    made.rx(displayed(level=10), 2.0)
+    made.rx(screen(("FC HAUTE", 3)), 0.5)
+    made.seen.clear()
+    for _turn in range(11):
+        made.rx(displayed(level=10), 10.0)
+    assert alerts(made.seen) == []
+    made.rx(displayed(level=10), 11.0)
+    assert alerts(made.seen) == [("ALARM.FC HAUTE", "off")]
+    assert [(one.validity, one.reason) for one in made.seen if isinstance(one, Alert)] == [
+        ("not_available", "not_sent")
+    ]
 
 
 @given(

@@ -12,6 +12,7 @@ from tests.contract.play import is_allowed
 from tests.drivers.mindray_pds.messages import (
     AWAY,
     ECHO,
+    HOME,
     QUERY,
     SECRETS,
     Bench,
@@ -109,6 +110,14 @@ def test_a_connection_that_turns_to_another_bed() -> None:
     seen = made.rx(patient() + vital("61") + ALARM, 1.0)
     assert values(seen)["101"] == ("61", "valid")
     assert alerts(seen) == [("10002", "on", "high", "1")]
+
+
+def test_the_first_bed_that_is_named_is_it_whatever_the_message() -> None:
+    """A gateway that the box took for a monitor: one bed is read, not all of them."""
+    made = bench()
+    for address, hr, found in ((HOME, "60", ("60", "valid")), (AWAY, "99", None), (HOME, "61", ("61", "valid"))):
+        row = f"PV1||I|^^ICU&7&{address}&4601&&1"
+        assert values(made.rx(message(204, row, nm("101^HR", 2101, hr)))).get("101") == found
 
 
 def test_the_box_goes_on_echoing_when_another_bed_is_told() -> None:

@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from drivers import catalog
-from drivers.observation import Device
+from drivers.observation import Alert, Device
 from tests.contract.play import is_allowed
 from tests.drivers.mindray_pds.messages import (
     ECHO,
     QUERY,
     SECRETS,
     Bench,
+    alerts,
     bench,
     ce,
     message,
@@ -205,8 +206,11 @@ def test_patient_data_is_dropped_and_counted() -> None:
     made.rx(patient().replace(b"|103|", b"|58|"))
     made.rx(message(2, "OBX||ST|9999^||Lovelace||||||F", nm("7777", "", "Ada"), ce("8888", "", "Ada^1")))
     made.rx(message(204, "PID|||1||Lovelace^Ada", "OBX||ST|9998^||Lovelace||||||F", nm("101^HR", 2101, "60")))
+    made.rx(message(204, "OBX||ST|9997^||Lovelace||||||F", nm("101^HR", 2101, "60")))
+    made.rx(message(58, "OBX||TX|9996^||Ada||||||F"))
     text = repr(made.seen) + repr(made.faults)
     assert not any(word in text for word in SECRETS)
+    assert {"9996", "9997"} <= {fault.detail for fault in made.faults}
     assert values(made.seen)["101"] == ("60", "valid")
     assert Counter(made.reasons())["patient_data"] >= 6
 
@@ -237,3 +241,17 @@ def test_a_start_forgets_half_a_message() -> None:
     made.start()
     assert made.rx(vital()[50:]) == []
     assert made.reasons() == ["noise"]
+
+
+def test_alarms_that_are_not_told_any_more_end() -> None:
+    made = bench()
+    made.rx(message(54, ce("1", 1, "10002^***HR TOO LOW")) + message(56))
+    for _second in range(59):
+        assert alerts(made.rx(vital() + message(56), 1.0)) == []
+    made.rx(vital() + message(56), 2.0)
+    ended = [one for one in made.seen if isinstance(one, Alert)][1:]
+    assert [(one.presence, one.validity, one.reason) for one in ended] == [("off", "not_available", "silence")]
+    assert alerts(made.rx(message(54, ce("1", 1, "10002^***HR TOO LOW")), 1.0)) == [("10002", "on", "high", "1")]
+    made.until(made.now + 100.0)
+    made.start()
+    assert alerts(made.rx(vital(), 1.0)) == [], "without a link the time does not run"

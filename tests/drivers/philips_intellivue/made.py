@@ -173,11 +173,16 @@ MODEL = label(b"Philips\0") + label(b"M8004A")
 NUMBERS = production((1, 8, b"DE12345678"), (2, 8, b"M8004A\0\0"), (4, 0x58, b"G.01.75\0"), (3, 0x50, b"A.00.01\0"))
 
 
-def create_pdu(
-    invoke: int = 1, event: int = 0x0D06, command: int = 1, more: tuple[bytes, ...] = (), lead: bytes = bytes(6)
+def create_pdu(  # noqa: PLR0913 (as many as the layout has)
+    invoke: int = 1,
+    event: int = 0x0D06,
+    command: int = 1,
+    more: tuple[bytes, ...] = (),
+    lead: bytes = bytes(6),
+    numbers: bytes = NUMBERS,
 ) -> bytes:
     """The MDS-Create of a monitor that says its model, its numbers and its clock."""
-    named = (ava(0x0928, MODEL), ava(0x092D, NUMBERS), ava(0x0987, STAMP), *more)
+    named = (ava(0x0928, MODEL), ava(0x092D, numbers), ava(0x0987, STAMP), *more)
     information = lead + sized(b"".join(named), len(named))
     report = bytes.fromhex("00 21 00 00 00 00") + big(8000, 4) + big(event) + sized(information)
     return data(1, big(invoke) + big(command) + sized(report))

@@ -5,8 +5,8 @@ import pytest
 from drivers.observation import Alert, AnyObservation, Enumeration
 from drivers.philips_intellivue.alerts import MOST
 from tests.drivers.masimo_ascii.port import alerts, devices, values
-from tests.drivers.philips_intellivue import made
-from tests.drivers.philips_intellivue.bedside import Bedside
+from tests.drivers.philips_intellivue import bedside, made
+from tests.drivers.philips_intellivue.bedside import ALERTS, ANSWERS, Bedside
 
 HIGH = made.alarm(0x4182, 0x0028, 0x0200, "** HR 131 > 120")
 OFF = made.alarm(0x4BB8, 0x0016, 0x0001, "SpO2 Sans capteur é")
@@ -191,3 +191,23 @@ def test_enumerations_are_published_raw() -> None:
     (one,) = here.rx(made.result(other, kind=5))
     assert one.vendor
     assert one.vendor.text == "0000 0009"
+
+
+def test_alarms_end_where_the_alert_monitor_says_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its poll is refused from now on: an alarm must not be on for ever, and the state of a value tells it again."""
+    monkeypatch.setitem(ANSWERS, ALERTS, made.refusal(5))
+    monkeypatch.setattr(bedside, "QUIET", b"")
+    here = Bedside().associate()
+    said(here, [HIGH], [], 0x4000)
+    here.live(115)
+    assert alerts(here.seen) == [("4182.0028", "on"), ("0916.4000", "on")]
+    here.live(10)
+    ended = [one for one in here.seen if isinstance(one, Alert)][2:]
+    assert [(one.vendor.code, one.presence) for one in ended if one.vendor] == [
+        ("4182.0028", "off"),
+        ("0916.4000", "off"),
+    ]
+    assert {(one.validity, one.reason) for one in ended} == {("not_available", "not_sent")}
+    here.seen.clear()
+    here.rx(made.result(made.numeric(made.HR, made.BPM, made.real(72), 0x0002)), 1.0)
+    assert alerts(here.seen) == [("4182.0002", "on")]

@@ -157,7 +157,7 @@ STORMS = [
 ]
 
 
-@pytest.mark.parametrize(("granted", "most"), [(0, CALM), (0x84000000, 17)])
+@pytest.mark.parametrize(("granted", "most"), [(0, CALM), (0x84000000, 23)])
 def test_the_calm_rate(granted: int, most: int) -> None:
     here = Bedside()
     here.rx(made.frame(made.accepted_pdu(options=granted)), 0.1)

@@ -6,7 +6,7 @@ import pytest
 
 from drivers.contract import Output
 from drivers.observation import Alert, Numeric, Waveform
-from drivers.philips_intellivue.observe import MOST_CODES
+from drivers.philips_intellivue.observe import CUFF, MOST_CODES
 from drivers.philips_intellivue.options import Options
 from drivers.quality import Gate
 from tests.drivers.masimo_ascii.port import alerts, devices, values
@@ -53,7 +53,8 @@ def test_names_and_units(physio: int, unit: int, metric: str, ucum: str) -> None
     """A unit that is not the row's takes the name away, never the unit that was sent."""
     here = Bedside()
     (one,) = numbers([*here.rx(made.result(made.numeric(physio, unit, made.real(305, -1))))])
-    assert (one.metric, one.unit, one.value, one.validity) == (metric, ucum, Decimal("30.5"), "valid")
+    validity = "questionable" if physio in CUFF else "valid"
+    assert (one.metric, one.unit, one.value, one.validity) == (metric, ucum, Decimal("30.5"), validity)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_what_no_range_allows_is_questionable() -> None:
     wire = made.result(
         made.numeric(made.SPO2, made.PERCENT, made.real(101)),
         made.numeric(made.HR, made.BPM, made.real(401), 0x0020),
-        made.numeric(0x4A05, made.KPA, made.real(60)),
+        made.numeric(0x4A11, made.KPA, made.real(60)),
     )
     judged = Gate(PROFILE).check(Output(observations=tuple(here.rx(wire))), 1.0).observations
     assert [why for _code, _value, why in values(list(judged))] == ["implausible"] * 3
@@ -137,10 +138,31 @@ def test_the_cuff_has_its_own_time_and_is_said_once() -> None:
     assert len(numbers([*here.rx(made.result(made.nibp(120, 80, 93)))])) == 3
 
 
-def test_a_stamp_without_a_time_falls_back_on_the_result() -> None:
+def test_a_cuff_without_its_time_is_of_any_age() -> None:
+    """It stands on the screen until the next one: said once, and never as valid."""
     here = Bedside()
-    (one,) = numbers([*here.rx(made.result(made.nibp(120, stamp=b"\xff" * 8)))])
-    assert one.device_time == "2026-11-24 14:30:15.00"
+    timeless = made.polled(ava_of(120), handle=99)
+    for wire in (made.nibp(120, stamp=b"\xff" * 8), timeless):
+        (one,) = numbers([*here.rx(made.result(wire))])
+        assert (one.value, one.validity, one.reason) == (Decimal(120), "questionable", "no_time")
+        assert one.device_time == "2026-11-24 14:30:15.00"
+        assert numbers([*here.rx(made.result(wire))]) == []
+    assert len(numbers([*here.rx(made.result(made.polled(ava_of(121), handle=99)))])) == 1
+
+
+def ava_of(systolic: int) -> bytes:
+    """A systolic pressure without a time stamp."""
+    return made.ava(0x0950, made.value(0x4A05, made.MMHG, made.real(systolic)))
+
+
+def test_an_alert_of_a_value_that_is_not_sent_any_more_ends() -> None:
+    here = Bedside()
+    ecg = made.numeric(made.HR, made.BPM, made.real(72), state=1)
+    assert alerts(here.rx(made.result(ecg, *made.USUAL[1:], relative=8000))) == [("4182.0001", "on")]
+    assert alerts(here.rx(made.result(ecg, *made.USUAL[1:], relative=8000 * 30))) == []
+    assert alerts(here.rx(made.result(*made.USUAL[1:], relative=8000 * 89))) == []
+    assert alerts(here.rx(made.result(*made.USUAL[1:], relative=8000 * 91))) == [("4182.0001", "off")]
+    assert alerts(here.rx(made.result(*made.USUAL[1:], relative=8000 * 200))) == []
 
 
 def test_alarms_go_on_once_and_off_once() -> None:
@@ -331,6 +353,24 @@ def test_without_a_scale_there_is_no_curve(attributes: tuple[bytes, ...]) -> Non
     here.reasons()
     wire = made.result(made.polled(*attributes, made.ava(0x096E, made.array(0x4BB4, [7]))), kind=9)
     assert waves([*here.rx(wire), *here.rx(wire)]) == []
+    assert here.reasons() == ["scale_unknown"]
+
+
+def test_a_scale_that_cannot_be_read_takes_the_place_of_the_old_one() -> None:
+    here = Bedside(Options(curves=("4BB4",)))
+    assert len(waves([*here.rx(made.result(made.curve(0x4BB4, [7]), kind=9))])) == 1
+    gone = made.ava(0x096F, made.NAN + made.NAN + made.big(0) + made.big(4095))
+    assert waves([*here.rx(made.result(made.curve(0x4BB4, [7], with_scale=False, more=(gone,)), kind=9))]) == []
+    assert waves([*here.rx(made.result(made.curve(0x4BB4, [7], with_scale=False), kind=9))]) == []
+    assert here.reasons() == ["scale_unknown"]
+    assert len(waves([*here.rx(made.result(made.curve(0x4BB4, [7]), kind=9))])) == 1
+
+
+def test_a_handle_that_another_curve_has_now_lends_it_no_scale() -> None:
+    here = Bedside(Options(curves=("4BB4", "4A14")))
+    here.rx(made.result(made.curve(0x4BB4, [7]), kind=9))
+    other = made.polled(made.ava(0x096E, made.array(0x4A14, [7])), handle=0x4BB4)
+    assert waves([*here.rx(made.result(other, kind=9))]) == []
     assert here.reasons() == ["scale_unknown"]
 
 

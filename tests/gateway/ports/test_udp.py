@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from gateway.ports.port import HostUnknown, PortBusy, PortLost
-from gateway.ports.udp import LARGEST_BYTES, WAITING, UdpPort, UdpSockets
+from gateway.ports.port import HostUnknown, PortBusy, PortLost, PortUnusable
+from gateway.ports.udp import LARGEST_BYTES, WAITING, WAITING_BYTES, UdpPort, UdpSockets
 
 
 @contextmanager
@@ -65,8 +65,8 @@ def test_another_port_of_the_device_is_the_device_and_another_address_is_not() -
 def test_two_devices_share_the_port_the_box_listens_on() -> None:
     async def play(first: socket.socket, second: socket.socket, local: int) -> None:
         sockets = UdpSockets()
-        one = UdpPort(*first.getsockname(), local, sockets)
-        two = UdpPort(*second.getsockname(), local, sockets)
+        one = UdpPort("127.0.0.1", first.getsockname()[1], local, sockets)
+        two = UdpPort("127.0.0.2", second.getsockname()[1], local, sockets)
         await one.open()
         await two.open()
         assert one.local == two.local == local
@@ -74,7 +74,7 @@ def test_two_devices_share_the_port_the_box_listens_on() -> None:
             device.sendto(word, ("127.0.0.1", local))
         assert (await one.read(), await two.read()) == (b"one", b"two")
         with pytest.raises(PortBusy):
-            await UdpPort(*first.getsockname(), local, sockets).open()
+            await UdpPort("127.0.0.1", first.getsockname()[1], local, sockets).open()
         await one.close()
         second.sendto(b"still", ("127.0.0.1", local))
         assert await two.read() == b"still"
@@ -112,6 +112,40 @@ def test_more_than_can_be_kept_ends_the_connection_and_the_rest_goes_on_afterwar
         await port.open()
         await _heard(port, device)
         assert await port.read() == b"last"
+        await port.release()
+
+    with peer() as device:
+        asyncio.run(play(device))
+
+
+@pytest.mark.parametrize("host", ["224.0.23.63", "224.1", "0", "::", "ff02::1"])
+def test_nothing_is_sent_to_many_at_once(host: str) -> None:
+    async def play() -> None:
+        port = UdpPort(host, 24105)
+        with pytest.raises(PortUnusable):
+            await port.open()
+        with pytest.raises(PortLost):
+            await port.write(b"ask")
+
+    asyncio.run(play())
+
+
+def test_large_datagrams_do_not_fill_the_memory_either() -> None:
+    async def play(device: socket.socket) -> None:
+        port = UdpPort(*device.getsockname())
+        await port.open()
+        for _turn in range(2):  # what was read makes room again
+            for _piece in range(WAITING_BYTES // 60_000):
+                device.sendto(b"x" * 60_000, ("127.0.0.1", port.local))
+                async with asyncio.timeout(5):
+                    assert await port.read() == b"x" * 60_000
+        async with asyncio.timeout(5):
+            while not port._inbox.is_flooded:
+                device.sendto(b"x" * 60_000, ("127.0.0.1", port.local))
+                await asyncio.sleep(0)
+        assert sum(map(len, port._inbox.datagrams)) <= WAITING_BYTES
+        with pytest.raises(PortLost, match="more datagrams"):
+            await port.read()
         await port.release()
 
     with peer() as device:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from simulators.devices import ge_dash, ge_dash_frames
 from simulators.devices import ge_dash_frames as wire
 from simulators.devices.catalog import SIMULATORS
-from simulators.devices.ge_dash import GeDash
 from simulators.devices.datagrams import STREAM_FAULTS
+from simulators.devices.ge_dash import GeDash
 from simulators.devices.reporter import CLOCK_STEPS_S
 from simulators.devices.runner import udp_server
 

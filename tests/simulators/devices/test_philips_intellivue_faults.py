@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.devices import (
+    datagrams,
     dri_frames,
     ge_dri,
-    datagrams,
     intellivue_frames,
     intellivue_objects,
     mindray_frames,
