@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from bench.machine import Pace
 from bench.monitors import numerics
 from gateway.errors import JisrError
 from gateway.health import rss_mb
@@ -47,6 +48,8 @@ class Outcome(Struct, frozen=True):
 
     acknowledged: int
     cpu_s: float
+    """In seconds of the reference machine."""
+    measured_cpu_s: float
     wall_s: float
     asked: int
     seconds: float
@@ -95,17 +98,20 @@ async def work(order: Order) -> Outcome:
     tasks = [asyncio.create_task(spool.run()), asyncio.create_task(uplink.run())]
     while not uplink.link.connected:
         await asyncio.sleep(0.05)
-    await _feed(spool, order.numerics_per_s, WARM_S)
+    await _feed(spool, order.numerics_per_s, WARM_S, Pace())
     await _drained(spool)
     gc.freeze()  # as the agent does
     before, start, rss = _cpu_s(), time.perf_counter(), rss_mb()
     known = uplink.counters.acknowledged
-    put, peak = await _feed(spool, order.numerics_per_s, order.seconds)
+    pace = Pace()
+    put, peak = await _feed(spool, order.numerics_per_s, order.seconds, pace)
     full = rss_mb()
     await _drained(spool)
+    spent = _cpu_s() - before - pace.spent_s
     outcome = Outcome(
         acknowledged=uplink.counters.acknowledged - known,
-        cpu_s=_cpu_s() - before,
+        cpu_s=spent * pace.ratio,
+        measured_cpu_s=spent,
         wall_s=time.perf_counter() - start,
         asked=int(order.numerics_per_s * order.seconds),
         seconds=order.seconds,
@@ -123,7 +129,7 @@ async def work(order: Order) -> Outcome:
     return outcome
 
 
-async def _feed(spool: Spool, per_s: int, seconds: float) -> tuple[int, float]:
+async def _feed(spool: Spool, per_s: int, seconds: float, pace: Pace) -> tuple[int, float]:
     """Put `per_s` a second; where the spool makes us wait, less. Returns how many, and the highest memory seen."""
     start, put, peak = time.perf_counter(), 0, 0.0
     for number in range(int(seconds * SLICES)):
@@ -131,6 +137,7 @@ async def _feed(spool: Spool, per_s: int, seconds: float) -> tuple[int, float]:
         put += per_s // SLICES
         if number % SLICES == 0:  # looking costs a quarter of a millisecond, which is not the line's
             peak = max(peak, rss_mb())
+            pace.look()
         spent = time.perf_counter() - start
         if spent >= seconds:
             break

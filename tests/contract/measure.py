@@ -35,7 +35,7 @@ def cost(prepare: Callable[[], Callable[[], object]], limit: float = NOISE_BUDGE
     """
     action = yardstick = float("inf")
     for _run in range(runs):
-        yardstick = min(yardstick, _seconds(_yardstick))
+        yardstick = min(yardstick, yardstick_s())
         action = min(action, _seconds(prepare()))
         if action <= limit * yardstick:
             break
@@ -47,6 +47,11 @@ def _seconds(action: Callable[[], object]) -> float:
         begun = time.process_time()
         action()
         return time.process_time() - begun
+
+
+def yardstick_s() -> float:
+    """CPU seconds of the yardstick now."""
+    return _seconds(_yardstick)
 
 
 def _yardstick() -> None:
