@@ -16,6 +16,7 @@ COMMANDS = {
     "run": N_("the agent: read the devices, keep what they say, deliver it"),
     "check": N_("the configuration, without starting anything"),
     "device": N_("the devices of a configuration: which are commissioned, and commission one"),
+    "probe": N_("which monitors announce themselves on this network; it only listens"),
     "drivers": N_("what Jisr can read: drivers, profiles, evidence, metrics"),
     "watch": N_("live values of a running agent"),
     "record": N_("every byte of one device's port, into a file"),
