@@ -50,7 +50,7 @@ MONITORS = (
     Device("hl7_monitor", ("hl7_monitor/generic", "hl7_monitor/mdc")),
     _device("philips_intellivue", "intellivue", RS232 | FRENCH, {}),
     _device("philips_intellivue", "intellivue_lan", LAN | FRENCH, {}),
-    Device("ge_dash", ("ge_dash/dash_requested", "ge_dash/dash")),
+    Device("ge_dash", ("ge_dash/dash_requested",)),
 )
 """Texts of alarms in French where a monitor has them."""
 WITH_CURVES = (
