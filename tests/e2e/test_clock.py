@@ -69,8 +69,8 @@ class WrongClock:
 
 
 def off_by(date: str) -> float:
-    """From now to that date, in seconds."""
-    return datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp() - time.time()
+    """From now to noon of that date, in seconds; at midnight a moment earlier would be another date."""
+    return datetime.fromisoformat(date).replace(hour=12, tzinfo=UTC).timestamp() - time.time()
 
 
 @contextmanager
